@@ -1,0 +1,1 @@
+"""What a bank changes without touching code: typed settings and tables."""

@@ -1,0 +1,116 @@
+"""The settings of the gateway, typed. Unknown keys refuse to start; adapters type their own part.
+
+See `config/default.toml` for every key with its meaning.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StoreSettings(_Section):
+    url: str = "sqlite:///data/huiyin.db"
+    queue_limit: Annotated[int, Field(ge=1)] = 5_000
+    """Accepts waiting for their commit; above it callers get 503."""
+    min_free_mb: Annotated[int, Field(ge=0)] = 64
+
+
+class ServerSettings(_Section):
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    public_url: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    drain_s: Annotated[float, Field(ge=0)] = 20
+    public_per_minute: Annotated[int, Field(ge=1)] = 60
+    """Calls per minute and address on pages that anybody may open."""
+
+
+class KeysSettings(_Section):
+    file: Path = Path("data/keys/master.key")
+
+
+class BankSettings(_Section):
+    name: str = "示例银行"
+    hotline: str = "95561"
+    timezone: str = "Asia/Shanghai"
+    branches: Path | None = None
+    """CSV: code,name,region,aliases (aliases separated by |)."""
+
+
+class InstanceSettings(BaseModel):
+    """`adapter` names the party; everything else belongs to the party's own settings model."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    adapter: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    enabled: bool = True
+
+    def own(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class Rung(_Section):
+    """One rung of an escalation ladder: who is told, how long after registration, unless somebody acknowledged."""
+
+    notice: str
+    to: str
+    after_s: Annotated[int, Field(ge=0)] = 0
+
+
+class EscalationSettings(_Section):
+    critical: tuple[Rung, ...] = ()
+    high: tuple[Rung, ...] = ()
+
+
+class PromiseSettings(_Section):
+    """Deadlines watched by the sweep. `profile` names the regulation's clocks (see normalizers/moment)."""
+
+    register_s: int = 60
+    warn_s: int = 60
+    forward_s: int = 3_600
+    parked_s: int = 86_400
+    decide_days: int = 15
+    profile: str = "cbirc-2020-3"
+
+
+class TriageSettings(_Section):
+    """`file` replaces the shipped rules; `off` switches signals off; `terms` adds words to a signal."""
+
+    file: Path | None = None
+    off: tuple[str, ...] = ()
+    terms: dict[str, tuple[str, ...]] = {}
+
+
+class CodeSettings(_Section):
+    """`file`: the official codes the bank supplies, CSV key,code,valid_from,valid_to,edition."""
+
+    file: Path | None = None
+
+
+class StageSettings(_Section):
+    lease_s: Annotated[int, Field(ge=5)] = 60
+    batch: Annotated[int, Field(ge=1, le=1000)] = 100
+    poll_ms: Annotated[int, Field(ge=5)] = 500
+    """The net under the hint: how long a stage sleeps when nothing wakes it."""
+    processes: Literal["auto"] | Annotated[int, Field(ge=0, le=16)] = "auto"
+    """Processes that read and judge; 0: in the gateway's own. They start when there is a backlog."""
+
+
+class Settings(_Section):
+    store: StoreSettings = StoreSettings()
+    server: ServerSettings = ServerSettings()
+    keys: KeysSettings = KeysSettings()
+    bank: BankSettings = BankSettings()
+    channels: dict[str, InstanceSettings] = {}
+    systems: dict[str, InstanceSettings] = {}
+    notices: dict[str, InstanceSettings] = {}
+    escalation: EscalationSettings = EscalationSettings()
+    promises: PromiseSettings = PromiseSettings()
+    triage: TriageSettings = TriageSettings()
+    codes: CodeSettings = CodeSettings()
+    stages: StageSettings = StageSettings()

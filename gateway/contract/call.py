@@ -1,0 +1,53 @@
+"""An HTTP request and its answer reduced to values, so that a channel is tested without a server."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.contract.clock import Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request as the channel sees it.
+
+    `headers` have lower-case names; of a repeated header or query name the last value counts.
+    `url` is the public address the party called, query included: some signatures cover it.
+    `params` are the placeholders of the route, e.g. `{"token": "qr1..."}`.
+    `remote` is the caller's address after trusted proxies.
+    """
+
+    method: str
+    path: str
+    url: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    remote: str
+    received_at: Millis
+    params: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def media_type(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    body: bytes = b""
+    content_type: str = "text/plain; charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """An address a channel answers. `path` may hold `{placeholders}`.
+
+    `limit_bytes` caps the body (413 above it). `public` marks addresses anybody may call: the gateway
+    limits their rate per caller and answers errors in the channel's own form.
+    """
+
+    method: str
+    path: str
+    limit_bytes: int = 1_000_000
+    public: bool = False

@@ -1,0 +1,263 @@
+"""The three doors an adapter may offer: a CHANNEL (complaints come in), a SYSTEM (they are tracked there),
+a NOTICE (words go to a person).
+
+A party is a folder `adapters/<party>/`. For each door it offers there is a module with one opening function:
+
+    settings.py   ChannelSettings / SystemSettings / NoticeSettings   pydantic models, extra="forbid"
+    channel.py    open_channel(instance: str, settings: ChannelSettings, house: House) -> Channel
+    system.py     open_system(instance: str, settings: SystemSettings, house: House) -> System
+    notice.py     open_notice(instance: str, settings: NoticeSettings, house: House) -> Notifier
+    simulator.py  the party's own behaviour, for tests and `huiyin simulate`
+
+`gateway.plugins` imports these by the name in the settings. A channel is a `Channel` plus whichever of `Push`,
+`Files`, `Poll` and `Listen` it can do; the machine asks with isinstance.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO, Protocol, runtime_checkable
+
+from gateway.contract.call import Call, Reply, Route
+from gateway.contract.clock import Clock
+from gateway.contract.complaint import AttachmentRef, Complaint, Kind
+from gateway.contract.draft import Address, Draft
+from gateway.contract.envelope import Accepted, Envelope
+from gateway.contract.errors import AdapterError
+from gateway.contract.receipt import Receipt
+from gateway.contract.verdict import Level
+
+
+@dataclass(frozen=True, slots=True)
+class BranchEntry:
+    """One row of the bank's branch table."""
+
+    code: str
+    name: str
+    region: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """What an adapter may know of the house it lives in.
+
+    `derive(purpose)` gives 32 bytes of key material of its own for a purpose such as `branch_qr/行长秘书`; the same
+    purpose gives the same bytes for as long as the key file is kept. `data_dir` is where an adapter with files of its
+    own (the embedded ledger) may keep them.
+    """
+
+    clock: Clock
+    public_url: str
+    data_dir: Path
+    bank_name: str
+    bank_hotline: str
+    timezone: str
+    branches: Mapping[str, BranchEntry]
+    derive: Callable[[str], bytes]
+
+
+# --- CHANNEL: complaints come in -----------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class Channel(Protocol):
+    """What every channel can do: read a Draft out of a kept envelope. Pure, so that it can be run again at any time.
+
+    Raises Unreadable (set aside for a person) or Ignored (no complaint: dismissed by rule).
+    """
+
+    def draft(self, envelope: Envelope) -> Draft: ...
+
+
+@runtime_checkable
+class Push(Protocol):
+    """The other side calls us over HTTP.
+
+    `receive` checks authenticity and finds the keys; it must not block nor take over 5 ms. It gives envelopes to keep,
+    or a Reply where there is nothing to keep (a page, a URL verification). Raises Refused.
+    `reply` answers in the party's own form; it is called only after the commit, one Accepted per envelope.
+    `refuse` turns a failure into the party's own form, or None for `application/problem+json`. `error.code`
+    `store_unavailable` comes as a TryLater: the party must be made to send again.
+    """
+
+    def routes(self) -> Sequence[Route]: ...
+
+    def receive(self, call: Call) -> Sequence[Envelope] | Reply: ...
+
+    def reply(self, call: Call, accepted: Sequence[Accepted]) -> Reply: ...
+
+    def refuse(self, call: Call, error: AdapterError) -> Reply | None: ...
+
+
+@runtime_checkable
+class Files(Protocol):
+    """Files of this channel can be imported.
+
+    `formats` are the names `--format` accepts. `split` streams the envelopes of one file in order and never raises on
+    content: bytes it cannot split come as one envelope that `draft` will find Unreadable. Keys derive from content, so
+    that a second run adds nothing. `name` is the file's name, for formats told by it.
+    """
+
+    formats: Sequence[str]
+
+    def split(self, source: BinaryIO, name: str, format_name: str | None) -> Iterator[Envelope]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What one poll found. `cursor` is committed together with the envelopes; `more`: ask again at once."""
+
+    envelopes: Sequence[Envelope]
+    cursor: str
+    more: bool = False
+
+
+@runtime_checkable
+class Poll(Protocol):
+    """We ask the other side. `confirm` runs after the commit (mark as seen, delete) and may be repeated."""
+
+    interval_s: float
+
+    async def poll(self, cursor: str | None) -> Polled: ...
+
+    async def confirm(self, polled: Polled) -> None: ...
+
+
+Accept = Callable[[Sequence[Envelope]], Awaitable[Sequence[Accepted]]]
+"""Keeps envelopes durably and returns one Accepted each. Raises TryLater (`store_unavailable`) when it cannot commit,
+Refused (`key_conflict`, 409) when a key comes with other content; then none of them was kept."""
+
+
+@runtime_checkable
+class Listen(Protocol):
+    """The channel has a socket of its own (SMTP). It says yes to its peer only after `accept` returned."""
+
+    async def listen(self, accept: Accept) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+# --- SYSTEM: complaints are tracked there --------------------------------------------------------------------------
+
+
+class Event(StrEnum):
+    """What happened to a complaint that a system of record may want to know."""
+
+    REGISTERED = "registered"
+    SUPPLEMENTED = "supplemented"
+    REREAD = "reread"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Enough of a new complaint version to plan the deliveries it needs."""
+
+    event: Event
+    version: int
+    kind: Kind
+    level: Level
+    attachments: tuple[AttachmentRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One idempotent act at a system, e.g. `create`, `attach:3f1a...`, `note`. Steps of one complaint at one system
+    run in the order they were planned, each with a state of its own: a failed attachment never repeats the create.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """One step to carry out.
+
+    `id` is the idempotency key: constant over all attempts. `ticket` is the system's number, once a step gave it.
+    `uncertain`: an earlier attempt may have succeeded unseen; look it up by `receipt` or `id` before creating.
+    `document` is the complaint of this version as JSON bytes; `complaint` reads it on first use.
+    """
+
+    id: str
+    step: str
+    event: Event
+    receipt: Receipt
+    version: int
+    attempt: int
+    document: bytes
+    ticket: str | None = None
+    uncertain: bool = False
+
+    @cached_property
+    def complaint(self) -> Complaint:
+        return Complaint.model_validate_json(self.document)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """`ticket` where this step learnt the system's number, `reference` what proves the step (an id, a URL)."""
+
+    ticket: str | None = None
+    reference: str = ""
+
+
+@runtime_checkable
+class System(Protocol):
+    """`plan` is pure and fast. `deliver` raises TryLater, Rejected, Misconfigured or AlreadyThere.
+
+    `check` reaches the system once without changing it (`huiyin check --online`); it raises like `deliver`.
+    """
+
+    def plan(self, change: Change) -> Sequence[Step]: ...
+
+    async def deliver(self, delivery: Delivery) -> Delivered: ...
+
+    async def check(self) -> str: ...
+
+    async def close(self) -> None: ...
+
+
+@runtime_checkable
+class BatchSystem(Protocol):
+    """A system that takes many deliveries in one go; one outcome each, in order."""
+
+    async def deliver_many(self, deliveries: Sequence[Delivery]) -> Sequence[Delivered | AdapterError]: ...
+
+
+# --- NOTICE: words go to a person ----------------------------------------------------------------------------------
+
+
+class Purpose(StrEnum):
+    ACKNOWLEDGEMENT = "acknowledgement"
+    PROGRESS = "progress"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """`id` is the idempotency key. `text` is plain text; `link` the page to answer on, already part of the text."""
+
+    id: str
+    purpose: Purpose
+    to: Address
+    subject: str
+    text: str
+    receipt: Receipt | None
+    language: str = "zh-Hans"
+    link: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Notifier(Protocol):
+    """`serves` are the address kinds it can reach. `send` returns the sent id; it raises like a System."""
+
+    serves: Sequence[str]
+
+    async def send(self, notice: Notice) -> str: ...
+
+    async def check(self) -> str: ...
+
+    async def close(self) -> None: ...

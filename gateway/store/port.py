@@ -1,0 +1,109 @@
+"""What every engine must offer. The only thing two stages share is the store; every hand-over is a committed row.
+
+All writes raise `StoreUnavailable` when they could not be committed (disk full, database away, queue over its limit);
+nothing of that write is then kept. All times are milliseconds UTC and come from the caller's clock.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gateway.contract.clock import Millis
+from gateway.contract.envelope import Accepted, Envelope
+from gateway.contract.receipt import Receipt
+from gateway.store.rows import Duty, InboxItem, Moved, Parked, Registered, Settled, Standing, Target, Trace
+
+
+class StoreUnavailable(Exception):
+    """The store cannot commit now. `after_s`: when to try again."""
+
+    def __init__(self, detail: str, after_s: int = 5) -> None:
+        super().__init__(detail)
+        self.after_s = after_s
+
+
+class KeyConflict(Exception):
+    """The same source key came with other content. `source_key` is not in the text: it may be personal."""
+
+
+class Store(Protocol):
+    # --- life ------------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Check the schema version (refuse a newer or older one, see `migrate`) and start the writer."""
+
+    async def close(self) -> None:
+        """Commit what is queued, then stop."""
+
+    async def probe(self) -> None:
+        """Write and commit one row: the readiness check."""
+
+    # --- accept ----------------------------------------------------------------------------------------------------
+
+    async def accept(self, envelopes: Sequence[Envelope], *, cursor: str | None = None) -> Sequence[Accepted]:
+        """Keep envelopes with their receipts and history in one transaction, group-committed with its neighbours.
+
+        `cursor` (with all envelopes of one channel; may come with none) is committed with them. One Accepted each, in order.
+        A source key that is known gives the earlier Accepted with `duplicate=True`. Raises KeyConflict if any
+        key is known with other content; then none of these envelopes was kept, neighbours in the same group are untouched.
+        """
+
+    async def cursor(self, channel: str) -> str | None: ...
+
+    # --- register --------------------------------------------------------------------------------------------------
+
+    async def claim_inbox(self, limit: int, now: Millis, lease_ms: int) -> Sequence[InboxItem]:
+        """Lease envelopes in state ACCEPTED that are due, oldest first, at most one per receipt, and none whose
+        receipt has an older envelope still in ACCEPTED. Fair over channels: one flooding channel does not starve others.
+        """
+
+    async def register(self, results: Sequence[Registered | Moved], now: Millis) -> Sequence[bool]:
+        """Commit a batch, each item by itself compare-and-set on its claim and on the complaint's version.
+
+        False: the claim was lost or the version moved; that item changed nothing and will be claimed again.
+        """
+
+    # --- forward and notify ----------------------------------------------------------------------------------------
+
+    async def claim_duties(
+        self, target: Target, instance: str, limit: int, now: Millis, lease_ms: int
+    ) -> Sequence[Duty]:
+        """Lease WAITING duties of one target that are due, oldest first. Of one complaint at one system only the first
+        unfinished step (in planned order) is claimable; a parked step holds back the later ones.
+        """
+
+    async def settle(self, outcomes: Sequence[Settled], now: Millis) -> Sequence[bool]:
+        """Commit outcomes, each compare-and-set on its claim; learn tickets. False: the claim was lost."""
+
+    async def extend(self, duties: Sequence[Duty], now: Millis, lease_ms: int) -> None:
+        """Heartbeat: prolong leases still held under the same claim."""
+
+    async def cancel_warnings(self, receipt: Receipt, by: str, now: Millis) -> int:
+        """A person acknowledged: dismiss the waiting warning notices of this complaint. Returns how many."""
+
+    # --- people ----------------------------------------------------------------------------------------------------
+
+    async def trace(self, receipt: Receipt) -> Trace | None: ...
+
+    async def find_envelope(self, envelope_id: str) -> InboxItem | None:
+        """One envelope with its context, claim 0: for a dry run or a replay."""
+
+    async def find_kept(self, channel: str, since: Millis, until: Millis, after_id: str, limit: int) -> Sequence[str]:
+        """Envelope ids of a channel (all channels if empty) received in [since, until), in order, page by page."""
+
+    async def parked(self, limit: int, after_id: str = "") -> Sequence[Parked]: ...
+
+    async def release(self, ids: Sequence[str], by: str, now: Millis) -> Sequence[bool]:
+        """Set-aside or dismissed envelopes and parked duties go back to work."""
+
+    async def dismiss(self, ids: Sequence[str], why: str, by: str, now: Millis) -> Sequence[bool]: ...
+
+    async def reread(self, result: Registered, now: Millis) -> bool:
+        """Commit a new complaint version made by a replay (result.item.claim is 0), compare-and-set on the version."""
+
+    async def standings(self) -> Sequence[Standing]:
+        """Count and age of the oldest, for every unfinished state, per channel or target; finished states: count 0/None
+        is fine to leave out. Must cost about the same at 10 million finished rows as at none.
+        """
+
+    async def totals(self) -> Sequence[Standing]:
+        """The same over finished states too (may be slow): for `huiyin stats` and the conservation check."""

@@ -1,0 +1,205 @@
+"""What goes into the store and comes out of it: values, not tables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gateway.contract.clock import Millis
+from gateway.contract.complaint import Kind
+from gateway.contract.envelope import Envelope
+from gateway.contract.ports import Event
+from gateway.contract.receipt import Receipt
+from gateway.contract.verdict import Level
+from gateway.states import DutyState, EnvelopeState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxItem:
+    """A claimed envelope. `claim` is the generation: a later claim makes this one powerless.
+
+    `version` is the current version of the complaint under its receipt (0: none yet), `complaint_id` its id;
+    `earlier` are the envelopes already registered under it, oldest first.
+    """
+
+    id: str
+    claim: int
+    attempts: int
+    receipt: Receipt | None
+    envelope: Envelope
+    complaint_id: str | None = None
+    version: int = 0
+    earlier: Sequence[Envelope] = ()
+
+
+class Target(StrEnum):
+    SYSTEM = "system"
+    NOTICE = "notice"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDuty:
+    """A duty born with a complaint version. `step` is the system's step name, or the notice's purpose.
+
+    `to` holds a notice's address as JSON (`{"kind", "value", "thread"}`), else empty.
+    `due_ms` is when it may first be tried.
+    """
+
+    target: Target
+    instance: str
+    step: str
+    event: Event
+    to: str = ""
+    due_ms: Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """One claimed inbox item turned into a complaint version. Committed as a whole or not at all."""
+
+    item: InboxItem
+    complaint_id: str
+    version: int
+    event: Event
+    kind: Kind
+    level: Level
+    language: str
+    branch: str
+    document: bytes
+    duties: Sequence[NewDuty] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """One claimed inbox item that becomes no complaint now: set aside, dismissed, or given back for later.
+
+    `state` ACCEPTED means given back: it is claimable again from `due_ms`.
+    """
+
+    item: InboxItem
+    state: EnvelopeState
+    code: str
+    detail: str = ""
+    due_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duty:
+    """A claimed outbox row, with all that carrying it out needs. `document` is the complaint of `version` as JSON."""
+
+    id: str
+    claim: int
+    target: Target
+    instance: str
+    step: str
+    event: Event
+    to: str
+    complaint_id: str
+    receipt: Receipt
+    version: int
+    level: Level
+    attempts: int
+    uncertain: bool
+    ticket: str | None
+    created_ms: Millis
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """The outcome of one claimed duty. `state` WAITING means later: tried again from `due_ms`."""
+
+    duty: Duty
+    state: DutyState
+    code: str = ""
+    detail: str = ""
+    ticket: str | None = None
+    reference: str = ""
+    uncertain: bool = False
+    due_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryRow:
+    """One move. `subject` is `envelope`, `complaint` or `duty`; `detail` holds identifiers and codes, nothing personal."""
+
+    at: Millis
+    subject: str
+    subject_id: str
+    event: str
+    before: str
+    after: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvelopeFacts:
+    id: str
+    channel: str
+    adapter: str
+    source_key: str
+    media_type: str
+    size: int
+    sha256: str
+    received_at: Millis
+    state: EnvelopeState
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DutyFacts:
+    id: str
+    target: Target
+    instance: str
+    step: str
+    event: Event
+    version: int
+    state: DutyState
+    attempts: int
+    code: str
+    detail: str
+    reference: str
+    created_ms: Millis
+    due_ms: Millis
+    done_ms: Millis | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """The whole life of one receipt. `versions` are (version, event, at, complaint JSON), oldest first.
+
+    `tickets` maps a system instance to its number.
+    """
+
+    receipt: Receipt
+    complaint_id: str | None
+    envelopes: Sequence[EnvelopeFacts]
+    versions: Sequence[tuple[int, Event, Millis, bytes]]
+    duties: Sequence[DutyFacts]
+    tickets: dict[str, str] = field(default_factory=dict)
+    history: Sequence[HistoryRow] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    """One thing that waits for a person: a set-aside envelope or a parked duty."""
+
+    subject: str
+    id: str
+    where: str
+    code: str
+    detail: str
+    receipt: Receipt | None
+    since_ms: Millis
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How many things are in one state, and since when the oldest is. `where` is a channel or a target instance."""
+
+    subject: str
+    where: str
+    state: str
+    count: int
+    oldest_ms: Millis | None

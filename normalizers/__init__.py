@@ -1,0 +1,1 @@
+"""Pure rules shared by all channels: a Draft in, a Complaint out; one file per kind of fact."""
