@@ -14,7 +14,8 @@ class _Section(BaseModel):
 
 
 class StoreSettings(_Section):
-    url: str = "sqlite:///data/huiyin.db"
+    url: str = ""
+    """`sqlite:///path`; empty: `huiyin.db` in the data directory."""
     queue_limit: Annotated[int, Field(ge=1)] = 5_000
     """Accepts waiting for their commit; above it callers get 503."""
     min_free_mb: Annotated[int, Field(ge=0)] = 64
@@ -31,7 +32,8 @@ class ServerSettings(_Section):
 
 
 class KeysSettings(_Section):
-    file: Path = Path("data/keys/master.key")
+    file: Path | None = None
+    """The master key, 32 random bytes; made on first start. None: `keys/master.key` in the data directory."""
 
 
 class BankSettings(_Section):
@@ -102,6 +104,7 @@ class StageSettings(_Section):
 
 
 class Settings(_Section):
+    data_dir: Path = Path("data")
     store: StoreSettings = StoreSettings()
     server: ServerSettings = ServerSettings()
     keys: KeysSettings = KeysSettings()

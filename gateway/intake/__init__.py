@@ -1,0 +1,1 @@
+"""The hot path: one parse, one commit, one reply. Nothing else runs before the 2xx."""

@@ -1,0 +1,1 @@
+"""How the gateway is watched: logs, metrics, health, kill points for tests."""

@@ -1,0 +1,39 @@
+"""The one way in: envelopes are durable when `accept` returns, or were not kept at all."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from gateway.contract.envelope import Accepted, Envelope
+from gateway.contract.errors import Refused, TryLater
+from gateway.ops import metrics
+from gateway.store.port import KeyConflict, Store, StoreUnavailable
+
+
+class Acceptance:
+    """Implements `contract.ports.Accept` over the store. `wake` hints the register stage that there is work."""
+
+    def __init__(self, store: Store, wake: Callable[[], None]) -> None:
+        self._store = store
+        self._wake = wake
+
+    async def __call__(self, envelopes: Sequence[Envelope]) -> Sequence[Accepted]:
+        return await self.keep(envelopes)
+
+    async def keep(self, envelopes: Sequence[Envelope], cursor: str | None = None) -> Sequence[Accepted]:
+        """Raises TryLater `store_unavailable` or Refused `key_conflict` (409); then nothing of these was kept."""
+        try:
+            # Shielded: a caller that hangs up must not tear a commit out of its group.
+            accepted = await asyncio.shield(self._store.accept(envelopes, cursor=cursor))
+        except StoreUnavailable as error:
+            raise TryLater(
+                "store_unavailable", "Nothing was kept. Please send it again.", after_s=error.after_s
+            ) from error
+        except KeyConflict:
+            raise Refused(
+                "key_conflict", "This key was used before with other content. Use a new key for new content.", status=409
+            ) from None
+        for envelope, got in zip(envelopes, accepted, strict=True):
+            outcome = "duplicate" if got.duplicate else "supplement" if got.supplement else "new"
+            metrics.accepted.labels(envelope.channel, outcome).inc()
+        self._wake()
+        return accepted

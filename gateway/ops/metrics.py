@@ -1,0 +1,36 @@
+"""Every metric of the house, in one typed list. Labels are names from the settings and stable codes: few values each."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+registry = CollectorRegistry()
+
+accepted = Counter("huiyin_accepted", "Envelopes kept", ["channel", "outcome"], registry=registry)
+"""outcome: new, supplement, duplicate"""
+refused = Counter("huiyin_refused", "Calls refused at the door", ["channel", "code"], registry=registry)
+answer_seconds = Histogram(
+    "huiyin_answer_seconds",
+    "From the whole request read to the reply ready, commit included",
+    ["channel"],
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+    registry=registry,
+)
+read = Counter("huiyin_read", "Envelopes read by the register stage", ["channel", "outcome"], registry=registry)
+"""outcome: registered, supplemented, set_aside, dismissed, later, lost_claim"""
+verdicts = Counter("huiyin_verdicts", "Complaints registered, by level", ["channel", "level"], registry=registry)
+signals = Counter("huiyin_signals", "Urgency signals raised", ["signal"], registry=registry)
+duties = Counter("huiyin_duties", "Attempts at duties", ["target", "instance", "outcome"], registry=registry)
+"""outcome: done, later, parked, dismissed, lost_claim"""
+standing = Gauge("huiyin_standing", "Things now in an unfinished state", ["subject", "where", "state"], registry=registry)
+oldest_seconds = Gauge(
+    "huiyin_oldest_seconds", "Age of the oldest thing in an unfinished state", ["subject", "where", "state"], registry=registry
+)
+alarms = Counter("huiyin_alarms", "Promises found broken by the sweep", ["promise"], registry=registry)
+polled = Counter("huiyin_polled", "Polls of a channel", ["channel", "outcome"], registry=registry)
+last_poll = Gauge("huiyin_last_poll_timestamp_seconds", "Last good poll of a channel", ["channel"], registry=registry)
+bugs = Counter("huiyin_bugs", "Failures without a name, each logged with its traceback", ["where"], registry=registry)
+
+
+def render() -> tuple[bytes, str]:
+    """The text exposition and its content type."""
+    return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -1,0 +1,72 @@
+"""Adapters by name: the machine imports a party's folder only when the settings name it.
+
+A party is `adapters.<name>` of this distribution, or a package that announces itself under the entry point group
+`huiyin.adapters`. Its modules and functions are named in `gateway.contract.ports`.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from typing import Any, Literal
+
+from config.load import SettingsError, validate
+from config.settings import InstanceSettings
+from gateway.contract.ports import Channel, House, Notifier, System
+
+Door = Literal["channel", "system", "notice"]
+_SETTINGS: Mapping[Door, str] = {"channel": "ChannelSettings", "system": "SystemSettings", "notice": "NoticeSettings"}
+
+
+def open_channel(instance: str, entry: InstanceSettings, house: House) -> Channel:
+    """Raises SettingsError, as the two below do."""
+    channel: Channel = _open("channel", "channels", instance, entry, house)
+    return channel
+
+
+def open_system(instance: str, entry: InstanceSettings, house: House) -> System:
+    system: System = _open("system", "systems", instance, entry, house)
+    return system
+
+
+def open_notice(instance: str, entry: InstanceSettings, house: House) -> Notifier:
+    notifier: Notifier = _open("notice", "notices", instance, entry, house)
+    return notifier
+
+
+def list_parties() -> Mapping[str, frozenset[Door]]:
+    """What is installed: party -> the doors it offers. Imports no vendor library."""
+    shipped = find_spec("adapters")
+    places = shipped.submodule_search_locations if shipped else None
+    found = {module.name: f"adapters.{module.name}" for module in pkgutil.iter_modules(places)} if places else {}
+    found |= {point.name: point.value for point in entry_points(group="huiyin.adapters")}
+    return {
+        name: frozenset(door for door in _SETTINGS if find_spec(f"{package}.{door}") is not None)
+        for name, package in sorted(found.items())
+    }
+
+
+def _open(door: Door, section: str, instance: str, entry: InstanceSettings, house: House) -> Any:
+    where = f"{section}.{instance}"
+    package = _find_package(entry.adapter)
+    try:
+        settings_module = importlib.import_module(f"{package}.settings")
+        door_module = importlib.import_module(f"{package}.{door}")
+        model = getattr(settings_module, _SETTINGS[door])
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if missing.startswith(package):
+            raise SettingsError(f"settings: {where}: there is no {door} in adapter {entry.adapter!r}") from None
+        raise SettingsError(
+            f"settings: {where}: adapter {entry.adapter!r} needs the package {missing!r}; "
+            f"install it with: pip install 'huiyin[{entry.adapter}]'"
+        ) from None
+    settings = validate(model, entry.own(), where)
+    return getattr(door_module, f"open_{door}")(instance, settings, house)
+
+
+def _find_package(party: str) -> str:
+    for point in entry_points(group="huiyin.adapters", name=party):
+        return point.value
+    return f"adapters.{party}"
