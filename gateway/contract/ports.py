@@ -140,6 +140,18 @@ class Listen(Protocol):
     async def close(self) -> None: ...
 
 
+@runtime_checkable
+class Posters(Protocol):
+    """The channel has an address of its own per branch, to be printed (`huiyin qr`).
+
+    Both raise KeyError for a branch that is not in the table. `formats` are of svg, png, pdf.
+    """
+
+    def find_branch_link(self, code: str) -> str: ...
+
+    def write_posters(self, codes: Sequence[str], folder: Path, formats: Sequence[str]) -> Sequence[Path]: ...
+
+
 # --- SYSTEM: complaints are tracked there --------------------------------------------------------------------------
 
 

@@ -14,9 +14,16 @@ class Wake:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self._also: list[Wake] = []
 
     def __call__(self) -> None:
         self._event.set()
+        for wake in self._also:
+            wake()
+
+    def also(self, wake: "Wake") -> None:
+        """`wake` is called whenever this one is."""
+        self._also.append(wake)
 
     async def wait(self, seconds: float) -> None:
         try:

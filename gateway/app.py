@@ -1,0 +1,243 @@
+"""The composition root: the only place that names concrete engines and puts the rooms together."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from aiohttp import web
+
+from config.keys import read_or_make_key
+from config.load import SettingsError
+from config.settings import Settings
+from gateway import plugins
+from gateway.contract.ports import Channel, House, Listen, Notifier, Poll, Push, System
+from gateway.contract.receipt import Receipt
+from gateway.intake.accept import Acceptance
+from gateway.intake.acknowledge_page import AcknowledgePage
+from gateway.intake.health import Health
+from gateway.intake.numbers import draw_receipt
+from gateway.intake.polling import keep_polling
+from gateway.intake.server import Intake
+from gateway.intake.status_page import StatusPage
+from gateway.ops.logs import log
+from gateway.ops.time import SystemClock
+from gateway.roles import ALL, Role
+from gateway.stages.drain import Wake, drain
+from gateway.stages.forward import Forward
+from gateway.stages.notify import Notify
+from gateway.stages.reading import Reader, open_house
+from gateway.stages.register import Planner, Register
+from gateway.stages.sweep import EVERY_S, Sweep
+from gateway.stages.words import Words
+from gateway.stages.workers import Workers
+from gateway.store.migrate import current_revision, migrate
+from gateway.store.port import Store
+from gateway.store.sqlite import SqliteStore
+
+VERSION = version("huiyin")
+
+
+def find_store_url(settings: Settings) -> str:
+    return settings.store.url or f"sqlite:///{Path(settings.data_dir) / 'huiyin.db'}"
+
+
+def find_key_file(settings: Settings) -> Path:
+    return settings.keys.file or Path(settings.data_dir) / "keys" / "master.key"
+
+
+def open_store(settings: Settings) -> Store:
+    """Raises SettingsError for an engine this version does not have."""
+    url = find_store_url(settings)
+    if not url.startswith("sqlite:///"):
+        raise SettingsError(f"settings: store.url: this version stores in sqlite:///path, not in {url.partition(':')[0]}")
+    return SqliteStore(
+        url,
+        draw_receipt=draw_receipt,
+        clock=SystemClock(),
+        queue_limit=settings.store.queue_limit,
+        min_free_mb=settings.store.min_free_mb,
+    )
+
+
+def migrate_store(settings: Settings) -> str:
+    """Bring the database to this version; returns the revision it has now."""
+    url = find_store_url(settings)
+    Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    migrate(url)
+    return current_revision(url) or "-"
+
+
+class Gateway:
+    """One process of the gateway. `start` returns when it listens; `stop` drains."""
+
+    def __init__(self, settings: Settings, roles: frozenset[Role] = ALL) -> None:
+        self._settings = settings
+        self._roles = roles
+        self._clock = SystemClock()
+        self._stop = asyncio.Event()
+        self._wakes = {role: Wake() for role in Role}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._listeners: list[Listen] = []
+        self.channels: dict[str, Channel] = {}
+        self.systems: dict[str, System] = {}
+        self.notices: dict[str, Notifier] = {}
+
+    async def start(self) -> None:
+        """Raises SettingsError, StoreUnavailable or OSError (address taken)."""
+        settings = self._settings
+        server = settings.server
+        Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
+        # The port is taken first: with port 0, links must name the one that was given.
+        self._socket = socket.create_server((server.host, server.port), backlog=1024)
+        host, self.port = self._socket.getsockname()[:2]
+        self.public_url = (server.public_url or f"http://{host}:{self.port}").rstrip("/")
+        self._master_key = read_or_make_key(find_key_file(settings))
+        self.house = open_house(settings, self._master_key, self._clock, self.public_url)
+        self._open_parties()
+        if current_revision(find_store_url(settings)) is None:
+            migrate_store(settings)
+        self.store = open_store(settings)
+        await self.store.open()
+        self._accept = Acceptance(self.store, self._wakes[Role.REGISTER])
+        self._health = Health(self.store, VERSION)
+        self._start_stages()
+        await self._start_intake()
+        log.info(
+            "ready",
+            version=VERSION,
+            host=host,
+            port=self.port,
+            roles=sorted(self._roles),
+            channels=sorted(self.channels),
+            systems=sorted(self.systems),
+            notices=sorted(self.notices),
+            pid=os.getpid(),
+        )
+
+    async def stop(self) -> None:
+        """Finish what was begun and close. What is claimed and unfinished is not lost: its lease lapses."""
+        log.info("draining")
+        self._health.draining = True
+        self._stop.set()
+        for listener in self._listeners:
+            await listener.close()
+        await self._runner.cleanup()
+        for wake in self._wakes.values():
+            wake()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=self._settings.server.drain_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        self._workers.close()
+        for party in (*self.systems.values(), *self.notices.values()):
+            await party.close()
+        await self.store.close()
+        log.info("stopped")
+
+    # --- the parts -------------------------------------------------------------------------------------------------
+
+    def _open_parties(self) -> None:
+        settings, house = self._settings, self.house
+        self.channels = {n: plugins.open_channel(n, e, house) for n, e in settings.channels.items() if e.enabled}
+        self.systems = {n: plugins.open_system(n, e, house) for n, e in settings.systems.items() if e.enabled}
+        self.notices = {n: plugins.open_notice(n, e, house) for n, e in settings.notices.items() if e.enabled}
+        for rung in (*settings.escalation.critical, *settings.escalation.high):
+            if rung.notice not in self.notices:
+                raise SettingsError(
+                    f"settings: escalation: there is no notice {rung.notice!r}; add a section [notices.{rung.notice}]"
+                )
+
+    def _start_stages(self) -> None:
+        settings, store, clock = self._settings, self.store, self._clock
+        batch, lease_s = settings.stages.batch, settings.stages.lease_s
+        reader = Reader(settings, self.house, self.channels)
+        self._workers = Workers(settings, self._master_key, reader)
+        if Role.REGISTER in self._roles:
+            planner = Planner(self.systems, self.notices, settings.escalation)
+            wakes = (self._wakes[Role.FORWARD], self._wakes[Role.NOTIFY])
+            register = Register(store, self._workers, planner, clock, batch=batch, lease_s=lease_s, wakes=wakes)
+            self._run("register", Role.REGISTER, register.work)
+        if Role.FORWARD in self._roles:
+            for name, system in self.systems.items():
+                forward = Forward(name, system, store, clock, batch=batch, lease_s=lease_s)
+                self._run(f"forward.{name}", Role.FORWARD, forward.work)
+        if Role.NOTIFY in self._roles:
+            words = Words(bank=settings.bank.name, hotline=settings.bank.hotline)
+            for name, notifier in self.notices.items():
+                notify = Notify(
+                    name,
+                    notifier,
+                    store,
+                    clock,
+                    words,
+                    lease_s=lease_s,
+                    link_for=self.find_status_link,
+                    answer_for=self.find_answer_link,
+                )
+                self._run(f"notify.{name}", Role.NOTIFY, notify.work)
+        if Role.SWEEP in self._roles:
+            sweep = Sweep(store, clock, settings.promises)
+            self._run("sweep", Role.SWEEP, sweep.work, EVERY_S)
+
+    def _run(self, name: str, role: Role, work: Callable[[], Awaitable[int]], poll_s: float | None = None) -> None:
+        # Each loop has a wake of its own, because waiting clears it.
+        wake = Wake()
+        self._wakes[role].also(wake)
+        pause = poll_s or self._settings.stages.poll_ms / 1000
+        self._tasks.append(asyncio.create_task(drain(name, work, wake, self._stop, pause), name=name))
+
+    async def _start_intake(self) -> None:
+        server = self._settings.server
+        intake = Intake(
+            accept=self._accept,
+            clock=self._clock,
+            public_url=self.public_url,
+            trusted_proxies=server.trusted_proxies,
+            per_minute=server.public_per_minute,
+        )
+        self._health.add_to(intake)
+        if Role.ACCEPT in self._roles:
+            await self._open_channels(intake)
+        self._runner = web.AppRunner(intake.app, access_log=None, shutdown_timeout=server.drain_s)
+        await self._runner.setup()
+        await web.SockSite(self._runner, self._socket, backlog=1024).start()
+
+    async def _open_channels(self, intake: Intake) -> None:
+        AcknowledgePage(self.store, self._clock, self.house).add_to(intake)
+        StatusPage(self.store, self._accept, self.house).add_to(intake)
+        for name, channel in self.channels.items():
+            if isinstance(channel, Push):
+                intake.add_channel(name, channel)
+            if isinstance(channel, Listen):
+                await channel.listen(self._accept)
+                self._listeners.append(channel)
+            if isinstance(channel, Poll):
+                polling = keep_polling(name, channel, self._accept, self.store, self._clock, self._stop)
+                self._tasks.append(asyncio.create_task(polling, name=f"poll.{name}"))
+
+    # --- links -----------------------------------------------------------------------------------------------------
+
+    def find_status_link(self, receipt: Receipt) -> str:
+        return status_link(self.house, receipt)
+
+    def find_answer_link(self, receipt: Receipt) -> str:
+        return answer_link(self.house, receipt)
+
+
+async def serve(settings: Settings, roles: frozenset[Role], announce: Callable[[Gateway], None] | None = None) -> None:
+    """Run until SIGTERM or SIGINT, then drain."""
+    gateway = Gateway(settings, roles)
+    await gateway.start()
+    if announce:
+        announce(gateway)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+    await gateway.stop()

@@ -1,0 +1,90 @@
+"""The commands. Exit status: 0 done, 1 something was refused (said on stderr in one line), 2 wrong usage."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from config.load import SettingsError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _build_parser().parse_args(arguments)
+    from gateway.commands import COMMANDS, Refusal
+
+    try:
+        return COMMANDS[options.command](options)
+    except (SettingsError, Refusal) as error:
+        print(f"huiyin: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); that is no failure of ours.
+        sys.stderr.close()
+        return 0
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="huiyin", description="Huiyin 回音: a complaint intake gateway for banks.")
+    parser.add_argument("--config", type=Path, metavar="F", help="settings file (TOML)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="data directory")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", type=Path, metavar="F", default=argparse.SUPPRESS, help="settings file (TOML)")
+    common.add_argument("--data", type=Path, metavar="DIR", default=argparse.SUPPRESS, help="data directory")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text, parents=[common])
+
+    serve = add("serve", "run the gateway; SIGTERM drains and exits 0")
+    serve.add_argument("--roles", default="", metavar="A,B", help="accept,register,forward,notify,sweep; default: all")
+    serve.add_argument("--host", help="address to listen on")
+    serve.add_argument("--port", type=int, help="port to listen on; 0: any free one")
+    serve.add_argument("--demo", action="store_true", help="a demo bank: all channels on, secrets made on first start")
+
+    check = add("check", "validate the settings and say where each value came from")
+    check.add_argument("--online", action="store_true", help="reach every party once")
+
+    add("migrate", "bring the database to this version")
+    add("schema", "print the JSON Schema of the complaint")
+
+    normalize = add("normalize", "dry run: one complaint as JSON per line, nothing is stored")
+    normalize.add_argument("channel", metavar="CHANNEL", help="channel instance or adapter name")
+    normalize.add_argument("--format", metavar="NAME", help="format of the files, where it cannot be told from them")
+    normalize.add_argument("files", nargs="+", metavar="FILE", help="files, folders, or - for standard input")
+
+    triage = add("triage", "JSON Lines {id, text} in, verdicts out; nothing is stored")
+    triage.add_argument("file", nargs="?", default="-", metavar="FILE")
+
+    imported = add("import", "real intake of files; a second run adds nothing")
+    imported.add_argument("channel", metavar="CHANNEL", help="channel instance")
+    imported.add_argument("--format", metavar="NAME", help="format of the files, where it cannot be told from them")
+    imported.add_argument("files", nargs="+", metavar="FILE", help="files, folders, or - for standard input")
+
+    trace = add("trace", "the whole history of one complaint")
+    trace.add_argument("receipt", metavar="RECEIPT")
+    trace.add_argument("--json", action="store_true", help="as JSON")
+
+    add("parked", "list set-aside envelopes and parked deliveries")
+    release = add("release", "put parked things back to work")
+    release.add_argument("ids", nargs="+", metavar="ID")
+    dismiss = add("dismiss", "put parked things away for good, with the reason")
+    dismiss.add_argument("ids", nargs="+", metavar="ID")
+    dismiss.add_argument("--why", required=True, help="the reason, kept in the history")
+
+    replay = add("replay", "read kept envelopes again with today's rules")
+    replay.add_argument("ids", nargs="*", metavar="ID")
+    replay.add_argument("--channel", default="", help="all envelopes of this channel")
+    replay.add_argument("--since", metavar="DATE", help="received from then on (ISO 8601)")
+    replay.add_argument("--until", metavar="DATE", help="received before (ISO 8601)")
+    replay.add_argument("--dry-run", action="store_true", help="show what would change")
+
+    qr = add("qr", "branch posters with signed addresses")
+    qr.add_argument("branches", nargs="+", metavar="BRANCH", help="branch codes")
+    qr.add_argument("--out", type=Path, default=Path(), metavar="DIR")
+    qr.add_argument("--format", default="svg", help="svg,png,pdf")
+
+    add("channels", "what is installed, on, healthy")
+    add("systems", "what is installed, on, healthy")
+    return parser

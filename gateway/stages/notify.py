@@ -1,0 +1,100 @@
+"""Words that go to a person: the acknowledgement where the channel's reply could not carry it, and early warnings."""
+
+import asyncio
+from collections.abc import Callable
+
+from limits import RateLimitItemPerHour
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from gateway.contract.clock import Clock
+from gateway.contract.complaint import Complaint
+from gateway.contract.errors import TryLater
+from gateway.contract.ports import Delivered, Notice, Notifier, Purpose
+from gateway.contract.receipt import Receipt
+from gateway.ops.killpoints import point
+from gateway.stages.forward import CONCURRENCY, report
+from gateway.stages.register import read_address
+from gateway.stages.settle import settle
+from gateway.stages.words import Words
+from gateway.states import DutyState
+from gateway.store.port import Store
+from gateway.store.rows import Duty, Settled, Target
+
+ACKNOWLEDGEMENTS_PER_HOUR = 5
+"""To one address: two mail robots must not talk to each other for ever."""
+
+
+class Notify:
+    """One per notice instance. `link_for(receipt)` and `answer_for(receipt)` are the status and the duty officer's page."""
+
+    def __init__(
+        self,
+        instance: str,
+        notifier: Notifier,
+        store: Store,
+        clock: Clock,
+        words: Words,
+        *,
+        lease_s: int,
+        link_for: Callable[[Receipt], str],
+        answer_for: Callable[[Receipt], str],
+    ) -> None:
+        self._instance = instance
+        self._notifier = notifier
+        self._store = store
+        self._clock = clock
+        self._words = words
+        self._lease_ms = lease_s * 1000
+        self._limit_s = lease_s / 2
+        self._link_for = link_for
+        self._answer_for = answer_for
+        self._per_address = SlidingWindowCounterRateLimiter(MemoryStorage())
+
+    async def work(self) -> int:
+        duties = await self._store.claim_duties(
+            Target.NOTICE, self._instance, CONCURRENCY, self._clock.now_ms(), self._lease_ms
+        )
+        if not duties:
+            return 0
+        point("notify.before_send")
+        outcomes = await asyncio.gather(*(self._send(duty) for duty in duties))
+        point("notify.after_send")
+        now = self._clock.now_ms()
+        settled = [
+            outcome if isinstance(outcome, Settled) else settle(duty, outcome, now)
+            for duty, outcome in zip(duties, outcomes, strict=True)
+        ]
+        report(settled, outcomes, await self._store.settle(settled, now))
+        return len(duties)
+
+    async def _send(self, duty: Duty) -> Delivered | Settled | Exception:
+        try:
+            notice = self._compose(duty)
+            if notice.purpose is Purpose.ACKNOWLEDGEMENT and not self._per_address.hit(
+                RateLimitItemPerHour(ACKNOWLEDGEMENTS_PER_HOUR), notice.to.value
+            ):
+                return Settled(duty=duty, state=DutyState.DISMISSED, code="too_many_to_this_address")
+            async with asyncio.timeout(self._limit_s):
+                return Delivered(reference=await self._notifier.send(notice))
+        except TimeoutError:
+            return TryLater("timeout", uncertain=True)
+        except Exception as error:  # noqa: BLE001 - settle() tells named failures from bugs
+            return error
+
+    def _compose(self, duty: Duty) -> Notice:
+        complaint = Complaint.model_validate_json(duty.document)
+        purpose = Purpose(duty.step.partition(":")[0])
+        warning = purpose is Purpose.WARNING
+        link = self._answer_for(duty.receipt) if warning else self._link_for(duty.receipt)
+        text = self._words.warn(complaint, link) if warning else self._words.acknowledge(complaint, link)
+        return Notice(
+            id=duty.id,
+            purpose=purpose,
+            to=read_address(duty.to),
+            subject=text.subject,
+            text=text.body,
+            receipt=duty.receipt,
+            language=complaint.language,
+            link=link,
+        )

@@ -1,0 +1,199 @@
+"""One kept envelope -> one complaint version: draft, normalise, judge. Pure given its tables, so it runs anywhere:
+in the gateway, in worker processes, in a dry run and in a replay.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import uuid_utils
+
+from config.branches import load_branches
+from config.codes import load_codes
+from config.settings import Settings
+from gateway import plugins
+from gateway.contract.clock import Clock, to_datetime
+from gateway.contract.complaint import AttachmentRef, Complaint, Kind
+from gateway.contract.draft import Address, Draft
+from gateway.contract.envelope import Envelope
+from gateway.contract.errors import AdapterError, Ignored, Unreadable
+from gateway.contract.ports import Channel, Event, House
+from gateway.contract.receipt import Receipt
+from gateway.contract.signing import derive_key
+from gateway.contract.verdict import Level
+from gateway.states import EnvelopeState
+from gateway.store.rows import InboxItem, Moved
+from gateway.triage.judge import judge
+from gateway.triage.rules import load_rules
+from normalizers.normalize import Reading, Tables, normalize
+
+_RANK = {Level.NORMAL: 0, Level.HIGH: 1, Level.CRITICAL: 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """A complaint version ready to be committed. `raised`: more urgent than the version before (or urgent at all, for
+    the first). `acknowledge`: where the receipt must be sent, if the channel could not say it itself.
+    """
+
+    complaint_id: str
+    version: int
+    event: Event
+    kind: Kind
+    level: Level
+    raised: bool
+    language: str
+    branch: str
+    signals: tuple[str, ...]
+    attachments: tuple[AttachmentRef, ...]
+    acknowledge: Address | None
+    document: bytes
+
+
+class Reader:
+    """Holds the channels and the compiled tables."""
+
+    def __init__(self, settings: Settings, house: House, channels: Mapping[str, Channel]) -> None:
+        self._channels = channels
+        self.codes = load_codes(settings.codes.file)
+        self.rules = load_rules(settings.triage)
+        self._tables = Tables(
+            branches=house.branches,
+            codes=self.codes,
+            profile=settings.promises.profile,
+            decide_days=settings.promises.decide_days,
+            timezone=settings.bank.timezone,
+            bank_numbers=frozenset({settings.bank.hotline}),
+        )
+
+    def read(self, item: InboxItem) -> Read | Moved:
+        """Never raises an AdapterError: what cannot be read is set aside with its reason."""
+        try:
+            draft = self.draft(item.envelope)
+        except Ignored as error:
+            return Moved(item=item, state=EnvelopeState.DISMISSED, code=error.code, detail=error.detail)
+        except AdapterError as error:
+            return Moved(item=item, state=EnvelopeState.SET_ASIDE, code=error.code, detail=error.detail)
+        if item.receipt is None:
+            return Moved(
+                item=item,
+                state=EnvelopeState.SET_ASIDE,
+                code="without_receipt",
+                detail="The channel took this for no complaint, but it holds words of a customer.",
+            )
+        earlier = self._read_earlier(item.earlier)
+        complaint = self.build(
+            [*earlier, draft],
+            item.envelope,
+            complaint_id=item.complaint_id or uuid_utils.uuid7().hex,
+            receipt=item.receipt,
+            version=item.version + 1,
+            first_received=item.earlier[0] if item.earlier else item.envelope,
+        )
+        before = Level.NORMAL
+        if earlier:
+            before = self.build(
+                earlier,
+                item.envelope,
+                complaint_id=complaint.id,
+                receipt=item.receipt,
+                version=item.version,
+                first_received=item.earlier[0],
+            ).verdict.level
+        level = complaint.verdict.level
+        return Read(
+            complaint_id=complaint.id,
+            version=complaint.version,
+            event=Event.REGISTERED if item.version == 0 else Event.SUPPLEMENTED,
+            kind=complaint.kind,
+            level=level,
+            raised=_RANK[level] > _RANK[before],
+            language=complaint.language,
+            branch=complaint.branch.code if complaint.branch else "",
+            signals=tuple(signal.id for signal in complaint.verdict.signals),
+            attachments=complaint.attachments,
+            acknowledge=draft.acknowledge if item.version == 0 and not item.envelope.backfill else None,
+            document=complaint.model_dump_json(by_alias=True).encode(),
+        )
+
+    def draft(self, envelope: Envelope) -> Draft:
+        """Raises Ignored, or Unreadable for everything else that keeps this envelope from being read."""
+        channel = self._channels.get(envelope.channel)
+        if channel is None:
+            raise Unreadable(
+                "channel_missing", f"There is no channel {envelope.channel!r} in the settings; add it, then release this."
+            )
+        return channel.draft(envelope)
+
+    def build(
+        self,
+        drafts: Sequence[Draft],
+        envelope: Envelope,
+        *,
+        complaint_id: str,
+        receipt: Receipt | None,
+        version: int,
+        first_received: Envelope,
+    ) -> Complaint:
+        complaint = normalize(
+            drafts,
+            Reading(
+                id=complaint_id,
+                receipt=receipt,
+                version=version,
+                party=envelope.adapter,
+                instance=envelope.channel,
+                source_key=first_received.source_key,
+                thread_key=first_received.thread.key if first_received.thread else None,
+                received_at=to_datetime(first_received.received_at),
+                authenticity=envelope.authenticity,
+                envelope_sha256=hashlib.sha256(envelope.raw).hexdigest(),
+                rules_version=self.rules.version,
+            ),
+            self._tables,
+        )
+        judgement = judge(
+            text=complaint.narrative,
+            turns=complaint.turns,
+            channel=complaint.channel.party,
+            language=complaint.language,
+            rules=self.rules,
+        )
+        groups = tuple(dict.fromkeys((*complaint.complainant.groups, *judgement.groups)))
+        return complaint.model_copy(
+            update={
+                "verdict": judgement.verdict,
+                "complainant": complaint.complainant.model_copy(update={"groups": groups}),
+            }
+        )
+
+    def _read_earlier(self, envelopes: Sequence[Envelope]) -> list[Draft]:
+        drafts = []
+        for envelope in envelopes:
+            try:
+                drafts.append(self.draft(envelope))
+            except AdapterError:
+                continue  # it waits for a person under its own name; this one must not wait with it
+        return drafts
+
+
+def open_house(settings: Settings, master_key: bytes, clock: Clock, public_url: str) -> House:
+    return House(
+        clock=clock,
+        public_url=public_url,
+        data_dir=Path(settings.data_dir),
+        bank_name=settings.bank.name,
+        bank_hotline=settings.bank.hotline,
+        timezone=settings.bank.timezone,
+        branches=load_branches(settings.bank.branches),
+        derive=lambda purpose: derive_key(master_key, purpose),
+    )
+
+
+def open_reader(settings: Settings, house: House) -> Reader:
+    """With channels of its own, which only read: no sockets are opened. Raises SettingsError."""
+    channels = {
+        name: plugins.open_channel(name, entry, house) for name, entry in settings.channels.items() if entry.enabled
+    }
+    return Reader(settings, house, channels)

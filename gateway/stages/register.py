@@ -1,0 +1,178 @@
+"""Accepted envelopes become complaint versions; complaint, verdict, history and all duties are one commit."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+from config.settings import EscalationSettings, Rung
+from gateway.contract.clock import Clock, Millis
+from gateway.contract.draft import Address, AddressKind
+from gateway.contract.ports import Change, Event, Notifier, Purpose, System
+from gateway.contract.verdict import Level
+from gateway.ops import metrics
+from gateway.ops.logs import log
+from gateway.stages.reading import Read
+from gateway.stages.settle import BUG_CEILING, find_pause
+from gateway.stages.workers import Outcome, Workers
+from gateway.states import EnvelopeState
+from gateway.store.port import Store
+from gateway.store.rows import InboxItem, Moved, NewDuty, Registered, Target
+
+
+class Planner:
+    """Which duties a new complaint version brings."""
+
+    def __init__(
+        self, systems: Mapping[str, System], notices: Mapping[str, Notifier], escalation: EscalationSettings
+    ) -> None:
+        self._systems = systems
+        self._notices = notices
+        self._ladders: Mapping[Level, Sequence[Rung]] = {
+            Level.CRITICAL: escalation.critical,
+            Level.HIGH: escalation.high,
+        }
+
+    def plan(self, read: Read, now: Millis, *, backfill: bool) -> list[NewDuty]:
+        change = Change(
+            event=read.event, version=read.version, kind=read.kind, level=read.level, attachments=read.attachments
+        )
+        duties = [
+            NewDuty(target=Target.SYSTEM, instance=instance, step=step.name, event=read.event, due_ms=now)
+            for instance, system in self._systems.items()
+            for step in system.plan(change)
+        ]
+        if read.acknowledge is not None:
+            duties += self._plan_acknowledgement(read.acknowledge, read.event, now)
+        if read.raised and not backfill:
+            duties += self._plan_warnings(read, now)
+        return duties
+
+    def _plan_acknowledgement(self, to: Address, event: Event, now: Millis) -> list[NewDuty]:
+        for instance, notifier in self._notices.items():
+            if to.kind in notifier.serves:
+                step = Purpose.ACKNOWLEDGEMENT.value
+                return [
+                    NewDuty(
+                        target=Target.NOTICE, instance=instance, step=step, event=event, to=write_address(to), due_ms=now
+                    )
+                ]
+        return []
+
+    def _plan_warnings(self, read: Read, now: Millis) -> list[NewDuty]:
+        return [
+            NewDuty(
+                target=Target.NOTICE,
+                instance=rung.notice,
+                step=f"{Purpose.WARNING.value}:{read.version}:{number}",
+                event=read.event,
+                to=write_address(find_address(rung.to)),
+                due_ms=Millis(now + rung.after_s * 1000),
+            )
+            for number, rung in enumerate(self._ladders.get(read.level, ()))
+        ]
+
+
+def find_address(text: str) -> Address:
+    """`duty@bank` -> e-mail, `wechat:openid` -> WeChat, else a telephone number."""
+    if text.startswith("wechat:"):
+        return Address(AddressKind.WECHAT, text.removeprefix("wechat:"))
+    return Address(AddressKind.EMAIL if "@" in text else AddressKind.PHONE, text)
+
+
+def write_address(address: Address) -> str:
+    return json.dumps({"kind": address.kind, "value": address.value, "thread": address.thread}, ensure_ascii=False)
+
+
+def read_address(text: str) -> Address:
+    parts = json.loads(text)
+    return Address(AddressKind(parts["kind"]), parts["value"], parts["thread"])
+
+
+class Register:
+    def __init__(
+        self,
+        store: Store,
+        workers: Workers,
+        planner: Planner,
+        clock: Clock,
+        *,
+        batch: int,
+        lease_s: int,
+        wakes: Sequence[Callable[[], None]] = (),
+    ) -> None:
+        self._store = store
+        self._workers = workers
+        self._planner = planner
+        self._clock = clock
+        self._batch = batch
+        self._lease_ms = lease_s * 1000
+        self._full_batches = 0
+        self._wakes = wakes
+
+    async def work(self) -> int:
+        items = await self._store.claim_inbox(self._batch, self._clock.now_ms(), self._lease_ms)
+        if not items:
+            self._full_batches = 0
+            self._workers.rest()
+            return 0
+        self._full_batches = self._full_batches + 1 if len(items) == self._batch else 0
+        outcomes = await self._workers.read(items, backlog=self._full_batches >= 2)
+        now = self._clock.now_ms()
+        results = [self._conclude(item, outcome, now) for item, outcome in zip(items, outcomes, strict=True)]
+        kept = await self._store.register(results, now)
+        for result, outcome, was_kept in zip(results, outcomes, kept, strict=True):
+            _count(result, outcome, was_kept=was_kept)
+        for wake in self._wakes:
+            wake()
+        return len(items)
+
+    def _conclude(self, item: InboxItem, outcome: Outcome, now: Millis) -> Registered | Moved:
+        match outcome:
+            case Read():
+                return to_registered(item, outcome, self._planner.plan(outcome, now, backfill=item.envelope.backfill))
+            case Moved():
+                return outcome
+            case _:
+                return _give_back(item, outcome, now)
+
+
+
+def to_registered(item: InboxItem, read: Read, duties: Sequence[NewDuty]) -> Registered:
+    return Registered(
+        item=item,
+        complaint_id=read.complaint_id,
+        version=read.version,
+        event=read.event,
+        kind=read.kind,
+        level=read.level,
+        language=read.language,
+        branch=read.branch,
+        document=read.document,
+        duties=duties,
+    )
+
+
+def _give_back(item: InboxItem, error: Exception, now: Millis) -> Moved:
+    """A bug: tried again, later and later, then set aside. Its neighbours go on."""
+    metrics.bugs.labels("register").inc()
+    code = f"bug_{type(error).__name__}"
+    log.error("envelope.failed", envelope=item.id, channel=item.envelope.channel, code=code, exc_info=error)
+    if item.attempts >= BUG_CEILING:
+        return Moved(item=item, state=EnvelopeState.SET_ASIDE, code=code)
+    due = now + round(find_pause(item.attempts) * 1000)
+    return Moved(item=item, state=EnvelopeState.ACCEPTED, code=code, due_ms=due)
+
+
+def _count(result: Registered | Moved, outcome: Outcome, *, was_kept: bool) -> None:
+    channel = result.item.envelope.channel
+    if not was_kept:
+        metrics.read.labels(channel, "lost_claim").inc()
+    elif isinstance(result, Moved):
+        metrics.read.labels(channel, "later" if result.state is EnvelopeState.ACCEPTED else result.state.value).inc()
+        if result.state is EnvelopeState.SET_ASIDE:
+            log.warning("envelope.set_aside", envelope=result.item.id, channel=channel, code=result.code)
+    else:
+        metrics.read.labels(channel, result.event.value).inc()
+        metrics.verdicts.labels(channel, result.level.value).inc()
+        if isinstance(outcome, Read):
+            for signal in outcome.signals:
+                metrics.signals.labels(signal).inc()

@@ -1,0 +1,103 @@
+"""Where reading and judging happens: in a thread for the odd complaint, in processes of their own under a backlog.
+
+The rules are pure Python, so a second core helps only from a second process. One costs memory, so it starts when two
+full batches came in a row, and ends after a quiet minute.
+"""
+
+import asyncio
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+
+from config.settings import Settings
+from gateway.ops import metrics
+from gateway.ops.logs import log
+from gateway.ops.time import SystemClock
+from gateway.stages.reading import Read, Reader, open_house, open_reader
+from gateway.store.rows import InboxItem, Moved
+
+Outcome = Read | Moved | Exception
+QUIET_S = 60.0
+CHUNK = 25
+
+
+class Workers:
+    def __init__(self, settings: Settings, master_key: bytes, reader: Reader) -> None:
+        wanted = settings.stages.processes
+        self._count = max(1, (os.cpu_count() or 1) - 1) if wanted == "auto" else wanted
+        self._settings = settings
+        self._master_key = master_key
+        self._reader = reader
+        self._pool: ProcessPoolExecutor | None = None
+        self._last_use = 0.0
+
+    async def read(self, items: Sequence[InboxItem], *, backlog: bool) -> Sequence[Outcome]:
+        """One outcome per item, in order. An Exception is a bug in a rule or an adapter, not the item's fault alone."""
+        loop = asyncio.get_running_loop()
+        if self._count and (backlog or self._pool):
+            self._last_use = loop.time() if backlog else self._last_use
+            try:
+                return await self._read_in_pool(items)
+            except BrokenProcessPool:
+                metrics.bugs.labels("workers").inc()
+                log.error("workers.died", count=self._count)
+                self.close()
+        return await asyncio.to_thread(read_all, self._reader, items)
+
+    async def _read_in_pool(self, items: Sequence[InboxItem]) -> Sequence[Outcome]:
+        loop = asyncio.get_running_loop()
+        if self._pool is None:
+            log.info("workers.started", count=self._count)
+            self._pool = ProcessPoolExecutor(
+                self._count,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_open,
+                initargs=(self._settings, self._master_key),
+            )
+        chunks = [items[at : at + CHUNK] for at in range(0, len(items), CHUNK)]
+        parts = await asyncio.gather(*(loop.run_in_executor(self._pool, _read, chunk) for chunk in chunks))
+        # Items made a round trip; the caller's own are put back, so that nothing depends on their copies.
+        outcomes = [outcome for part in parts for outcome in part]
+        return [
+            replace(outcome, item=item) if isinstance(outcome, Moved) else outcome
+            for item, outcome in zip(items, outcomes, strict=True)
+        ]
+
+    def rest(self) -> None:
+        """Called when there was nothing to do: lets idle processes go."""
+        if self._pool is not None and asyncio.get_running_loop().time() - self._last_use > QUIET_S:
+            log.info("workers.rested")
+            self.close()
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+
+
+def read_all(reader: Reader, items: Sequence[InboxItem]) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    for item in items:
+        try:
+            outcomes.append(reader.read(item))
+        except Exception as error:  # noqa: BLE001 - a bug; the stage logs it, retries to a ceiling, sets aside
+            outcomes.append(error)
+    return outcomes
+
+
+_reader: Reader | None = None
+
+
+def _open(settings: Settings, master_key: bytes) -> None:
+    global _reader  # noqa: PLW0603 - one reader per worker process, made once
+    house = open_house(settings, master_key, SystemClock(), settings.server.public_url)
+    _reader = open_reader(settings, house)
+
+
+def _read(items: Sequence[InboxItem]) -> list[Outcome]:
+    if _reader is None:
+        raise RuntimeError("the worker process was not set up")
+    return read_all(_reader, items)
