@@ -1,0 +1,1 @@
+"""Measured as ratios inside one round against a bare handler: machines are noisy, ratios are not."""

@@ -1,0 +1,125 @@
+"""Servers under test, started as whole processes on loopback, and the load on them."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+KEY = "benchmark-key-benchmark-key"
+
+
+@dataclass(frozen=True)
+class Server:
+    name: str
+    port: int
+    pid: int
+    data: Path | None = None
+
+    def memory_mb(self) -> float:
+        """Resident set of the process and its children, in MB."""
+        pids, total = [self.pid], 0.0
+        while pids:
+            pid = pids.pop()
+            with contextlib.suppress(OSError):
+                total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+                children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+                pids += [int(child) for child in children]
+        return total
+
+
+@dataclass(frozen=True)
+class Turn:
+    rate: float
+    p50_ms: float
+    p99_ms: float
+    good: int
+
+
+def find_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def started(name: str, command: list[str], port: int, *, cpu: str | None, data: Path | None = None) -> Iterator[Server]:
+    """The server, ready to answer; stopped and waited for at the end."""
+    if cpu is not None:
+        command = ["taskset", "-c", cpu, *command]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/live", timeout=2).close()
+                break
+            except urllib.error.HTTPError:
+                break
+            except OSError:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    error = process.stderr.read().decode() if process.stderr else ""
+                    raise SystemExit(f"{name} did not start: {error}") from None
+                time.sleep(0.05)
+        yield Server(name, port, process.pid, data)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(30)
+        process.kill()
+
+
+@contextlib.contextmanager
+def bare(cpu: str | None) -> Iterator[Server]:
+    port = find_port()
+    with started("bare", [sys.executable, "-m", "benchmarks.bare", str(port)], port, cpu=cpu) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def gateway(cpu: str | None, *, roles: str = "", data: Path | None = None) -> Iterator[Server]:
+    """With one hotline channel and the ledger. Its data directory is removed, unless it was given."""
+    port = find_port()
+    folder = data or Path(tempfile.mkdtemp(prefix="huiyin-bench-"))
+    config = folder / "bench.toml"
+    config.write_text(
+        f'[channels.95561]\nadapter = "hotline"\nkeys = ["{KEY}"]\n[systems.ledger]\nadapter = "ledger"\n', "utf-8"
+    )
+    command = [sys.executable, "-m", "gateway", "serve", "--config", str(config), "--data", str(folder)]
+    command += ["--port", str(port), *(["--roles", roles] if roles else [])]
+    try:
+        with started("huiyin", command, port, cpu=cpu, data=folder) as server:
+            yield server
+    finally:
+        if data is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def load(server: Server, connections: int, seconds: int, *, cpu: str | None) -> Turn:
+    """One turn of closed-loop load by wrk; every request has a new id."""
+    prefix = f"{server.name}-{time.time_ns():x}-"
+    environment = {**os.environ, "BODY": str(HERE / "complaint.json"), "PREFIX": prefix, "KEY": KEY}
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(HERE / "post.lua")]
+    command.append(f"http://127.0.0.1:{server.port}/intake/hotline")
+    if cpu is not None:
+        command = ["taskset", "-c", cpu, *command]
+    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    found = re.search(r"^JSON (.*)$", output.stdout, re.MULTILINE)
+    if not found:
+        raise SystemExit(f"wrk: {output.stdout}{output.stderr}")
+    told = json.loads(found[1])
+    if told["bad"]:
+        raise SystemExit(f"{server.name}: {told['bad']} answers were not 2xx")
+    return Turn(told["requests"] / told["seconds"], told["p50_ms"], told["p99_ms"], told["requests"])
