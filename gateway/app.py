@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,10 +15,10 @@ from config.keys import read_or_make_key
 from config.load import SettingsError
 from config.settings import Settings
 from gateway import plugins
-from gateway.contract.ports import Channel, House, Listen, Notifier, Poll, Push, System
-from gateway.contract.receipt import Receipt
+from gateway.contract.pages.links import write_status_link
+from gateway.contract.ports import Channel, Listen, Notifier, Poll, Push, System
 from gateway.intake.accept import Acceptance
-from gateway.intake.acknowledge_page import AcknowledgePage
+from gateway.intake.acknowledge_page import AcknowledgePage, write_answer_link
 from gateway.intake.health import Health
 from gateway.intake.numbers import draw_receipt
 from gateway.intake.polling import keep_polling
@@ -49,11 +50,17 @@ def find_key_file(settings: Settings) -> Path:
     return settings.keys.file or Path(settings.data_dir) / "keys" / "master.key"
 
 
+def make_data_dir(settings: Settings) -> None:
+    Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
+
+
 def open_store(settings: Settings) -> Store:
     """Raises SettingsError for an engine this version does not have."""
     url = find_store_url(settings)
     if not url.startswith("sqlite:///"):
-        raise SettingsError(f"settings: store.url: this version stores in sqlite:///path, not in {url.partition(':')[0]}")
+        raise SettingsError(
+            f"settings: store.url: this version stores in sqlite:///path, not in {url.partition(':')[0]}"
+        )
     return SqliteStore(
         url,
         draw_receipt=draw_receipt,
@@ -90,7 +97,7 @@ class Gateway:
         """Raises SettingsError, StoreUnavailable or OSError (address taken)."""
         settings = self._settings
         server = settings.server
-        Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
+        make_data_dir(settings)
         # The port is taken first: with port 0, links must name the one that was given.
         self._socket = socket.create_server((server.host, server.port), backlog=1024)
         host, self.port = self._socket.getsockname()[:2]
@@ -176,8 +183,8 @@ class Gateway:
                     clock,
                     words,
                     lease_s=lease_s,
-                    link_for=self.find_status_link,
-                    answer_for=self.find_answer_link,
+                    link_for=partial(write_status_link, self.house),
+                    answer_for=partial(write_answer_link, self.house),
                 )
                 self._run(f"notify.{name}", Role.NOTIFY, notify.work)
         if Role.SWEEP in self._roles:
@@ -219,14 +226,6 @@ class Gateway:
             if isinstance(channel, Poll):
                 polling = keep_polling(name, channel, self._accept, self.store, self._clock, self._stop)
                 self._tasks.append(asyncio.create_task(polling, name=f"poll.{name}"))
-
-    # --- links -----------------------------------------------------------------------------------------------------
-
-    def find_status_link(self, receipt: Receipt) -> str:
-        return status_link(self.house, receipt)
-
-    def find_answer_link(self, receipt: Receipt) -> str:
-        return answer_link(self.house, receipt)
 
 
 async def serve(settings: Settings, roles: frozenset[Role], announce: Callable[[Gateway], None] | None = None) -> None:

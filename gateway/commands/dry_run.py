@@ -56,7 +56,9 @@ def _normalize(reader: Reader, envelope: Envelope, name: str) -> tuple[str, bool
     try:
         draft = reader.draft(envelope)
     except AdapterError as error:
-        return json.dumps({"error": {"code": error.code, "message": error.detail or error.code}, "file": name}, ensure_ascii=False), False
+        return json.dumps(
+            {"error": {"code": error.code, "message": error.detail or error.code}, "file": name}, ensure_ascii=False
+        ), False
     complaint = reader.build(
         [draft],
         replace(envelope, backfill=True),

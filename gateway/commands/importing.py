@@ -61,7 +61,9 @@ async def _import(settings: Settings, options: argparse.Namespace) -> int:
         key = bytes(32)  # workers read; they derive no links
         workers = Workers(settings, key, reader)
         planner = Planner(systems, {}, settings.escalation)
-        register = Register(store, workers, planner, SystemClock(), batch=settings.stages.batch, lease_s=settings.stages.lease_s)
+        register = Register(
+            store, workers, planner, SystemClock(), batch=settings.stages.batch, lease_s=settings.stages.lease_s
+        )
         while await register.work():
             _show_progress("registering")
         workers.close()

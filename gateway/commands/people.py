@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import getpass
 import json
-from datetime import UTC, datetime
+from datetime import UTC
 
 from config.settings import Settings
 from gateway.commands import Refusal
@@ -44,9 +44,11 @@ def tell(trace: Trace) -> str:
         lines += [
             f"Version {version} ({event}) {_time(at)}",
             f"  {complaint.kind}, verdict {complaint.verdict.level.upper()}: {signals}",
-            f"  business {codes.business.key if codes.business else '-'}, reason {codes.reason.key if codes.reason else '-'}, "
-            f"branch {complaint.branch.code if complaint.branch else '-'}, language {complaint.language}, "
-            f"{len(complaint.attachments)} attachments, decide by {complaint.due.decide_at:%Y-%m-%d}",
+            (
+                f"  business {codes.business.key if codes.business else '-'}, reason {codes.reason.key if codes.reason else '-'}, "
+                f"branch {complaint.branch.code if complaint.branch else '-'}, language {complaint.language}, "
+                f"{len(complaint.attachments)} attachments, decide by {complaint.due.decide_at:%Y-%m-%d}"
+            ),
         ]
     lines += ["", "Envelopes"]
     lines += [
@@ -77,8 +79,10 @@ def run_parked(options: argparse.Namespace) -> int:
             while page := await store.parked(PAGE, last):
                 for parked in page:
                     since = _time(parked.since_ms)
-                    print(f"{parked.id}  {parked.subject:<8} {parked.where:<14} {parked.receipt or '-':<12}  {since}  "
-                          f"{parked.code}{': ' + parked.detail if parked.detail else ''}")
+                    print(
+                        f"{parked.id}  {parked.subject:<8} {parked.where:<14} {parked.receipt or '-':<12}  {since}  "
+                        f"{parked.code}{': ' + parked.detail if parked.detail else ''}"
+                    )
                 shown += len(page)
                 last = page[-1].id
         return shown

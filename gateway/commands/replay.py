@@ -111,7 +111,11 @@ def find_differences(old: Mapping[str, object], new: Mapping[str, object]) -> li
             cut = [json.dumps(value, ensure_ascii=False)[:80] for value in (before, after)]
             lines.append(f"{path}: {cut[0]} -> {cut[1]}")
 
-    walk("", {k: v for k, v in old.items() if k not in _ALWAYS_NEW}, {k: v for k, v in new.items() if k not in _ALWAYS_NEW})
+    walk(
+        "",
+        {k: v for k, v in old.items() if k not in _ALWAYS_NEW},
+        {k: v for k, v in new.items() if k not in _ALWAYS_NEW},
+    )
     return lines
 
 

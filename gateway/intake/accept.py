@@ -30,7 +30,9 @@ class Acceptance:
             ) from error
         except KeyConflict:
             raise Refused(
-                "key_conflict", "This key was used before with other content. Use a new key for new content.", status=409
+                "key_conflict",
+                "This key was used before with other content. Use a new key for new content.",
+                status=409,
             ) from None
         for envelope, got in zip(envelopes, accepted, strict=True):
             outcome = "duplicate" if got.duplicate else "supplement" if got.supplement else "new"

@@ -40,7 +40,10 @@ class Health:
         good = not any(found.values())
         return _to_json(
             200 if good else 503,
-            {"status": "ready" if good else "not_ready", "checks": {name: text or "good" for name, text in found.items()}},
+            {
+                "status": "ready" if good else "not_ready",
+                "checks": {name: text or "good" for name, text in found.items()},
+            },
         )
 
     async def _probe(self) -> str:
@@ -63,7 +66,10 @@ class Health:
 
 def describe_api(routes: Sequence[tuple[str, Route]], version: str) -> dict[str, object]:
     """OpenAPI 3.1 of the JSON routes."""
-    problem = {"description": "Problem (RFC 9457)", "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    problem = {
+        "description": "Problem (RFC 9457)",
+        "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
     receipt = {"description": "Kept", "content": {JSON: {"schema": {"$ref": "#/components/schemas/Kept"}}}}
     paths: dict[str, dict[str, object]] = {}
     for name, route in routes:
@@ -71,12 +77,19 @@ def describe_api(routes: Sequence[tuple[str, Route]], version: str) -> dict[str,
             paths.setdefault(route.path, {})[route.method.lower()] = {
                 "summary": f"Push to channel {name}",
                 "security": [{"key": []}, {"bearer": []}],
-                "parameters": [{"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 255}}],
+                "parameters": [
+                    {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 255}}
+                ],
                 "requestBody": {"required": True, "content": {JSON: {"schema": {"type": "object"}}}},
                 "responses": {"201": receipt, "200": receipt, "4XX": problem, "503": problem},
             }
         elif name == "health":
-            paths[route.path] = {"get": {"summary": route.path[1:], "responses": {"200": {"description": "Good"}, "503": {"description": "Not good"}}}}
+            paths[route.path] = {
+                "get": {
+                    "summary": route.path[1:],
+                    "responses": {"200": {"description": "Good"}, "503": {"description": "Not good"}},
+                }
+            }
     schema = Complaint.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
     return {
         "openapi": "3.1.0",

@@ -150,14 +150,18 @@ def _to_response(reply: Reply) -> web.Response:
 
 def _too_large(name: str) -> web.Response:
     metrics.refused.labels(name, "too_large").inc()
-    return _to_response(describe_problem(Refused("too_large", "The body is larger than this address takes.", status=413)))
+    return _to_response(
+        describe_problem(Refused("too_large", "The body is larger than this address takes.", status=413))
+    )
 
 
 _STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 400: "malformed"}
 
 
 @web.middleware
-async def _speak_problem(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+async def _speak_problem(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
     try:
         return await handler(request)
     except web.HTTPException as error:

@@ -34,9 +34,7 @@ class Wake:
         self._event.clear()
 
 
-async def drain(
-    name: str, work: Callable[[], Awaitable[int]], wake: Wake, stop: asyncio.Event, poll_s: float
-) -> None:
+async def drain(name: str, work: Callable[[], Awaitable[int]], wake: Wake, stop: asyncio.Event, poll_s: float) -> None:
     """`work` does one batch and says how much it did. Its failures are logged and never end the loop."""
     failures = 0
     while not stop.is_set():

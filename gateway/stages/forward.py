@@ -20,9 +20,7 @@ CONCURRENCY = 16
 class Forward:
     """One per system instance, so that a slow system never delays another."""
 
-    def __init__(
-        self, instance: str, system: System, store: Store, clock: Clock, *, batch: int, lease_s: int
-    ) -> None:
+    def __init__(self, instance: str, system: System, store: Store, clock: Clock, *, batch: int, lease_s: int) -> None:
         self._instance = instance
         self._system = system
         self._store = store
@@ -53,7 +51,7 @@ class Forward:
             try:
                 async with asyncio.timeout(self._limit_s):
                     return await self._system.deliver_many(deliveries)
-            except Exception as error:  # noqa: BLE001 - each duty carries it on to settle()
+            except Exception as error:
                 failure = TryLater("timeout", uncertain=True) if isinstance(error, TimeoutError) else error
                 return [failure] * len(deliveries)
         return await asyncio.gather(*(self._deliver(delivery) for delivery in deliveries))
@@ -64,7 +62,7 @@ class Forward:
                 return await self._system.deliver(delivery)
         except TimeoutError:
             return TryLater("timeout", uncertain=True)
-        except Exception as error:  # noqa: BLE001 - settle() tells named failures from bugs
+        except Exception as error:
             return error
 
 
@@ -94,5 +92,10 @@ def report(settled: Sequence[Settled], outcomes: Sequence[object], kept: Sequenc
             log.error("duty.failed", duty=duty.id, instance=duty.instance, code=result.code, exc_info=outcome)
         elif word in ("later", "parked"):
             log.warning(
-                f"duty.{word}", duty=duty.id, instance=duty.instance, step=duty.step, code=result.code, attempts=duty.attempts
+                f"duty.{word}",
+                duty=duty.id,
+                instance=duty.instance,
+                step=duty.step,
+                code=result.code,
+                attempts=duty.attempts,
             )

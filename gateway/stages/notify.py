@@ -79,7 +79,7 @@ class Notify:
                 return Delivered(reference=await self._notifier.send(notice))
         except TimeoutError:
             return TryLater("timeout", uncertain=True)
-        except Exception as error:  # noqa: BLE001 - settle() tells named failures from bugs
+        except Exception as error:
             return error
 
     def _compose(self, duty: Duty) -> Notice:

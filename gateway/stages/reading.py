@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uuid_utils
-
 from config.branches import load_branches
 from config.codes import load_codes
+from normalizers.normalize import Reading, Tables, normalize
+
 from config.settings import Settings
 from gateway import plugins
 from gateway.contract.clock import Clock, to_datetime
@@ -26,7 +27,6 @@ from gateway.states import EnvelopeState
 from gateway.store.rows import InboxItem, Moved
 from gateway.triage.judge import judge
 from gateway.triage.rules import load_rules
-from normalizers.normalize import Reading, Tables, normalize
 
 _RANK = {Level.NORMAL: 0, Level.HIGH: 1, Level.CRITICAL: 2}
 
@@ -122,7 +122,8 @@ class Reader:
         channel = self._channels.get(envelope.channel)
         if channel is None:
             raise Unreadable(
-                "channel_missing", f"There is no channel {envelope.channel!r} in the settings; add it, then release this."
+                "channel_missing",
+                f"There is no channel {envelope.channel!r} in the settings; add it, then release this.",
             )
         return channel.draft(envelope)
 

@@ -52,7 +52,12 @@ class Planner:
                 step = Purpose.ACKNOWLEDGEMENT.value
                 return [
                     NewDuty(
-                        target=Target.NOTICE, instance=instance, step=step, event=event, to=write_address(to), due_ms=now
+                        target=Target.NOTICE,
+                        instance=instance,
+                        step=step,
+                        event=event,
+                        to=write_address(to),
+                        due_ms=now,
                     )
                 ]
         return []
@@ -133,7 +138,6 @@ class Register:
                 return outcome
             case _:
                 return _give_back(item, outcome, now)
-
 
 
 def to_registered(item: InboxItem, read: Read, duties: Sequence[NewDuty]) -> Registered:

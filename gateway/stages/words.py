@@ -27,7 +27,8 @@ class Words:
     def warn(self, complaint: Complaint, link: str) -> Text:
         """For staff, so in the house language. Shows the words that raised the alarm, no name and no number."""
         reasons = "\n".join(
-            f"- {signal.priority} {signal.id}: “{signal.evidence.text[:60]}”" for signal in complaint.verdict.signals[:8]
+            f"- {signal.priority} {signal.id}: “{signal.evidence.text[:60]}”"
+            for signal in complaint.verdict.signals[:8]
         )
         return self._fill("warning", FALLBACK, complaint, link, reasons)
 

@@ -83,7 +83,7 @@ def read_all(reader: Reader, items: Sequence[InboxItem]) -> list[Outcome]:
     for item in items:
         try:
             outcomes.append(reader.read(item))
-        except Exception as error:  # noqa: BLE001 - a bug; the stage logs it, retries to a ceiling, sets aside
+        except Exception as error:
             outcomes.append(error)
     return outcomes
 

@@ -1,0 +1,67 @@
+"""The duty officer's page: the link in an early warning. Opening it shows why; pressing the button stops the ladder.
+
+Only the POST counts: mail scanners and chat previews open links, and must not answer for a person.
+"""
+
+from gateway.contract.call import Call, Reply, Route
+from gateway.contract.clock import Clock
+from gateway.contract.complaint import Complaint
+from gateway.contract.errors import Refused
+from gateway.contract.pages.languages import choose_language
+from gateway.contract.pages.look import show
+from gateway.contract.ports import House
+from gateway.contract.receipt import Receipt, spoken
+from gateway.contract.signing import sign, verify
+from gateway.intake.server import Intake
+from gateway.ops.logs import log
+from gateway.store.port import Store
+
+PURPOSE = "acknowledge-warning"
+PATH = "/a/{token}"
+
+
+def write_answer_link(house: House, receipt: Receipt) -> str:
+    """Absolute address; whoever holds it may answer the warning of this one complaint."""
+    return f"{house.public_url}/a/{receipt}.{sign(house.derive(PURPOSE), receipt.encode())}"
+
+
+class AcknowledgePage:
+    def __init__(self, store: Store, clock: Clock, house: House) -> None:
+        self._store = store
+        self._clock = clock
+        self._house = house
+        self._key = house.derive(PURPOSE)
+
+    def add_to(self, intake: Intake) -> None:
+        for method in ("GET", "POST"):
+            intake.add_page("acknowledge", Route(method=method, path=PATH, limit_bytes=4096, public=True), self.answer)
+
+    async def answer(self, call: Call) -> Reply:
+        receipt = self._find_receipt(call.params["token"])
+        trace = await self._store.trace(receipt)
+        if trace is None or not trace.versions:
+            raise Refused("not_found", status=404)
+        taken = -1
+        if call.method == "POST":
+            taken = await self._store.cancel_warnings(receipt, "link", self._clock.now_ms())
+            log.info("warning.acknowledged", receipt=receipt, cancelled=taken)
+        complaint = Complaint.model_validate_json(trace.versions[-1][3])
+        return show(
+            "acknowledge.html",
+            call,
+            self._house,
+            choose_language(call),
+            receipt=spoken(receipt),
+            level=complaint.verdict.level.value,
+            signals=[(signal.id, signal.evidence.text) for signal in complaint.verdict.signals],
+            received=complaint.received_at,
+            branch=complaint.branch.name if complaint.branch else "",
+            channel=complaint.channel.instance,
+            taken=taken >= 0,
+        )
+
+    def _find_receipt(self, token: str) -> Receipt:
+        receipt, _, signature = token.partition(".")
+        if not verify((self._key,), receipt.encode(), signature):
+            raise Refused("not_authentic", "This link is not whole. Please open it from the message again.", status=403)
+        return Receipt(receipt)
