@@ -4,7 +4,7 @@ import base64
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from wechatpy.crypto import PrpCrypto, WeChatCrypto
 
@@ -94,6 +94,7 @@ class TestWechatpysVectors:
         assert (fields["Content"], fields["FromUserName"]) == ("test", "messense")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_what_we_encrypt_wechatpy_opens_and_what_it_encrypts_we_open(text):
     sealed = encrypt(text.encode(), KEY, APPID)
@@ -114,6 +115,7 @@ def test_a_message_for_another_app_is_told_from_one_with_another_key():
         decrypt(sealed, (OFFICIAL["key"],), APPID)
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(), st.binary().map(lambda data: base64.b64encode(data).decode())))
 def test_no_text_makes_decryption_fail_in_another_way(text):
     with pytest.raises(NotDecrypted):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from wechat_account import accepted, open_with
 
@@ -248,12 +248,14 @@ class TestBadBodies:
         call = push(text="x", key="1", fields={"CreateTime": number, "MsgId": number})
         assert receive_one(channel, call).receipt_wanted
 
+    @settings(deadline=None)
     @given(body=st.binary(max_size=300), mode=st.sampled_from(MODES))
     def test_no_body_fails_in_another_way(self, body, mode):
         channel = open_with(mode=mode)
         for call in (replace(push(text="x", key="1"), body=body), replace(verify_url(), body=body)):
             assert status_of(channel, call) in {200, 400, 403}
 
+    @settings(deadline=None)
     @given(message=st.binary(max_size=300))
     def test_no_encrypted_message_is_lost_or_fails(self, message):
         channel = open_with()
@@ -262,6 +264,7 @@ class TestBadBodies:
         assert envelope.raw == message
         assert channel.reply(call, accepted()).status == 200
 
+    @settings(deadline=None)
     @given(
         fields=st.dictionaries(
             st.sampled_from(
@@ -278,6 +281,7 @@ class TestBadBodies:
         assert len(envelope.source_key.encode()) <= 1_000
         assert channel.reply(call, accepted()).status == 200
 
+    @settings(deadline=None)
     @given(
         query=st.dictionaries(
             st.sampled_from(["signature", "msg_signature", "timestamp", "nonce", "echostr"]), st.text()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from wechat_account import open_with
 
@@ -119,6 +119,7 @@ class TestFiles:
         assert len({(e.source_key, e.content_digest()) for e in envelopes}) == 1
 
     @pytest.mark.parametrize("format_name", [None, "xml", "json", "jsonl"])
+    @settings(deadline=None)
     @given(
         data=st.one_of(
             st.binary(max_size=300), st.sampled_from([b"[" * 99_999, b'{"xml": [[[{}, 1], null], "a"]}', b"null"])
@@ -129,6 +130,7 @@ class TestFiles:
         for envelope in split(channel, data, format_name=format_name):
             describe(channel, envelope)
 
+    @settings(deadline=None)
     @given(
         st.recursive(
             st.none() | st.integers() | st.text(),
