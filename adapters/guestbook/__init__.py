@@ -1,0 +1,1 @@
+"""The guestbook: a page for web visitors, a JSON entry for tablets and the bank's site, and files of entries."""

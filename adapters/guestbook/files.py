@@ -1,0 +1,163 @@
+"""Files of guestbook entries -> rows with their own headers: CSV, XLSX, JSON Lines."""
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from typing import Any
+from xml.etree.ElementTree import ParseError
+
+from adapters.guestbook.columns import has_words
+
+Row = tuple[Mapping[str, str], str]
+"""(cells, problem): the code of the problem is empty for a good row."""
+
+HEADER_DEPTH = 10
+"""A title and notes may stand above the header."""
+UNPACKED_LIMIT_BYTES = 500_000_000
+RATIO_LIMIT = 200
+"""Real sheets shrink some 10 to 50 times; a bomb a thousand times and more."""
+
+
+def split_rows(data: bytes, name: str, format_name: str | None) -> Iterator[Row]:
+    """In the order of the file. Never raises on content."""
+    form = format_name or _tell_format(data, name)
+    if form == "xlsx":
+        return _split_xlsx(data)
+    if form == "jsonl":
+        return _split_jsonl(data)
+    return _split_csv(data)
+
+
+def _tell_format(data: bytes, name: str) -> str:
+    if data.startswith(b"PK\x03\x04"):
+        return "xlsx"
+    if name.lower().endswith((".jsonl", ".ndjson", ".json")) or data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{":
+        return "jsonl"
+    return "csv"
+
+
+def _decode(data: bytes) -> tuple[str, bool]:
+    """-> (text, whether something had to be replaced). GB18030 contains GBK and GB 2312."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace"), False
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            return data.decode(encoding), False
+        except UnicodeDecodeError:
+            continue
+    candidates = [data.decode(encoding, "replace") for encoding in ("utf-8-sig", "gb18030")]
+    return min(candidates, key=lambda text: text.count("\ufffd")), True
+
+
+def _split_csv(data: bytes) -> Iterator[Row]:
+    text, damaged = _decode(data)
+    if "\x00" in text:
+        yield {}, "columns_unknown"
+        return
+    csv.field_size_limit(10_000_000)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=_find_delimiter(text))
+    try:
+        for cells, problem in _name_cells(lines):
+            broken = damaged and any("\ufffd" in value for value in cells.values())
+            yield cells, problem or ("bytes_broken" if broken else "")
+    except csv.Error:
+        yield {}, "row_malformed"
+
+
+def _find_delimiter(text: str) -> str:
+    """The one that stands most often in the first line that can be a header."""
+    for line in text.splitlines()[:HEADER_DEPTH]:
+        best = max(",\t;|，", key=line.count)
+        if has_words(cell.strip('"') for cell in line.split(best)):
+            return best
+    return ","
+
+
+def _split_xlsx(data: bytes) -> Iterator[Row]:
+    from openpyxl import load_workbook
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as packed:
+            unpacked = sum(part.file_size for part in packed.infolist())
+        if unpacked > UNPACKED_LIMIT_BYTES or unpacked > RATIO_LIMIT * len(data):
+            yield {}, "file_unsafe"
+            return
+        book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+        found = False
+        for rows in _read_sheets(book):
+            for cells, problem in _name_cells(rows):
+                if problem != "columns_unknown":  # a sheet of notes beside the sheet of entries is no fault
+                    found = True
+                    yield cells, problem
+        if not found:
+            yield {}, "columns_unknown"
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError, ParseError, EOFError):
+        yield {}, "file_broken"
+
+
+def _read_sheets(book: Any) -> Iterator[Iterator[list[str]]]:
+    for sheet in book.worksheets:
+        sheet.reset_dimensions()  # some writers leave a wrong size behind
+        yield ([_write_cell(value) for value in row] for row in sheet.iter_rows(values_only=True))
+
+
+def _write_cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # a phone number kept as a number
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return str(value)
+
+
+def _name_cells(lines: Iterator[list[str]]) -> Iterator[Row]:
+    header: list[str] | None = None
+    seen = 0
+    for line in lines:
+        if not any(cell.strip() for cell in line):
+            continue
+        if header is None:
+            seen += 1
+            if has_words(line):
+                header = [cell.strip() for cell in line]
+            elif seen >= HEADER_DEPTH:
+                break
+            continue
+        extra = any(cell.strip() for cell in line[len(header) :])
+        cells = {name or f"#{index + 1}": cell for index, (name, cell) in enumerate(zip(header, line, strict=False))}
+        if extra:
+            cells["#extra"] = " | ".join(line[len(header) :])
+        yield cells, "cells_extra" if extra else ""
+    if header is None:
+        yield {}, "columns_unknown"
+
+
+def _split_jsonl(data: bytes) -> Iterator[Row]:
+    text, damaged = _decode(data)
+    for line in text.split("\n"):
+        if not line.strip():
+            continue
+        try:
+            document = json.loads(line)
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            yield {"#line": line}, "row_malformed"
+            continue
+        broken = damaged and "\ufffd" in line
+        yield write_cells(document), "bytes_broken" if broken else ""
+
+
+def write_cells(document: Mapping[str, Any]) -> dict[str, str]:
+    """The plain values of a JSON object as cells; lists of them joined."""
+    cells = {}
+    for key, value in document.items():
+        if isinstance(value, list) and all(isinstance(part, str) for part in value):
+            cells[key] = "\n".join(value)
+        elif isinstance(value, str | int | float) and not isinstance(value, bool):
+            cells[key] = _write_cell(value)
+    return cells
