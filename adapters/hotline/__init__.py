@@ -1,0 +1,1 @@
+"""The call centre: transcripts pushed over HTTP or imported from files."""
