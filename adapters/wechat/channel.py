@@ -89,8 +89,8 @@ class WeChatChannel:
         return make_text_reply(message, text, at_s=call.received_at // 1000, seal=opened.seal) if text else EMPTY
 
     def refuse(self, call: Call, error: AdapterError) -> Reply | None:
-        """Plain text with the code. Whatever is not a refusal is 503 without a body: an answer WeChat cannot read makes
-        it send the push again, an empty 200 would tell it that we have it.
+        """Plain text with the code. Whatever is not a refusal is 503 without a body, never an empty 200: that
+        would tell WeChat that we have the push, and it would not come again.
         """
         del call
         if isinstance(error, Refused):

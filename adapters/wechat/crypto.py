@@ -77,7 +77,7 @@ def _open(sealed: bytes, key: bytes) -> tuple[bytes, bytes] | None:
     decryptor = Cipher(algorithms.AES(key), modes.CBC(key[:16])).decryptor()
     text = decryptor.update(sealed) + decryptor.finalize()
     padding = text[-1]
-    if not 1 <= padding <= _PADDED_TO_BYTES or text[-padding:] != bytes([padding]) * padding:
+    if not 1 <= padding <= _PADDED_TO_BYTES:
         return None
     body = text[_RANDOM_BYTES:-padding]
     size = int.from_bytes(body[:4], "big")

@@ -110,6 +110,11 @@ class TestFiles:
         assert describe(open_with(mode="plain", aes_keys=[]), envelope) == "Unreadable wechat_encrypted"
         assert open_with().draft(envelope).text == "旧密钥"
 
+    def test_pushes_come_in_the_order_of_the_file(self, channel):
+        pushes = [{"body": f"<xml><MsgType>text</MsgType><Content>{n}</Content></xml>"} for n in range(6)]
+        data = json.dumps([pushes[:2], {"requests": pushes[2:4]}, {"xml": pushes[4]["body"]}, pushes[5]]).encode()
+        assert [channel.draft(envelope).text for envelope in split(channel, data)] == list("012345")
+
     def test_a_second_import_adds_nothing(self, channel):
         data = (SAMPLES / "three_pushes.in.jsonl").read_bytes()
         assert [e.source_key for e in split(channel, data)] == [e.source_key for e in split(channel, data)]
