@@ -21,6 +21,10 @@ class StoreUnavailable(Exception):
         self.after_s = after_s
 
 
+class SchemaMismatch(StoreUnavailable):
+    """The database is of another version than this program; the text says what to run."""
+
+
 class KeyConflict(Exception):
     """The same source key came with other content. `source_key` is not in the text: it may be personal."""
 
@@ -29,7 +33,7 @@ class Store(Protocol):
     # --- life ------------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Check the schema version (refuse a newer or older one, see `migrate`) and start the writer."""
+        """Check the schema version (SchemaMismatch for a newer or older one, see `migrate`) and start the writer."""
 
     async def close(self) -> None:
         """Commit what is queued, then stop."""
@@ -39,10 +43,13 @@ class Store(Protocol):
 
     # --- accept ----------------------------------------------------------------------------------------------------
 
-    async def accept(self, envelopes: Sequence[Envelope], *, cursor: str | None = None) -> Sequence[Accepted]:
+    async def accept(
+        self, envelopes: Sequence[Envelope], *, cursor: str | None = None, channel: str = ""
+    ) -> Sequence[Accepted]:
         """Keep envelopes with their receipts and history in one transaction, group-committed with its neighbours.
 
-        `cursor` (with all envelopes of one channel; may come with none) is committed with them. One Accepted each, in order.
+        `cursor` (with all envelopes of one channel, or with none and the `channel` named) is committed with them.
+        One Accepted each, in order. An envelope without `receipt_wanted` joins an open matter but opens none.
         A source key that is known gives the earlier Accepted with `duplicate=True`. Raises KeyConflict if any
         key is known with other content; then none of these envelopes was kept, neighbours in the same group are untouched.
         """
@@ -60,6 +67,7 @@ class Store(Protocol):
         """Commit a batch, each item by itself compare-and-set on its claim and on the complaint's version.
 
         False: the claim was lost or the version moved; that item changed nothing and will be claimed again.
+        A Registered whose envelope has no receipt is set aside (`receipt_missing`): released, it gets a number.
         """
 
     # --- forward and notify ----------------------------------------------------------------------------------------
@@ -72,20 +80,25 @@ class Store(Protocol):
         """
 
     async def settle(self, outcomes: Sequence[Settled], now: Millis) -> Sequence[bool]:
-        """Commit outcomes, each compare-and-set on its claim; learn tickets. False: the claim was lost."""
+        """Commit outcomes, each compare-and-set on its claim; learn tickets. False: the claim was lost.
+
+        `uncertain` stays set until the duty is done, and is set by the store where a lease lapsed unsettled.
+        """
 
     async def extend(self, duties: Sequence[Duty], now: Millis, lease_ms: int) -> None:
         """Heartbeat: prolong leases still held under the same claim."""
 
     async def cancel_warnings(self, receipt: Receipt, by: str, now: Millis) -> int:
-        """A person acknowledged: dismiss the waiting warning notices of this complaint. Returns how many."""
+        """A person acknowledged: dismiss the waiting warning notices of this complaint (steps `warning` and
+        `warning:...`), also those under way, whose outcome then is no longer taken. Returns how many.
+        """
 
     # --- people ----------------------------------------------------------------------------------------------------
 
     async def trace(self, receipt: Receipt) -> Trace | None: ...
 
     async def find_envelope(self, envelope_id: str) -> InboxItem | None:
-        """One envelope with its context, claim 0: for a dry run or a replay."""
+        """One envelope with its context, claim 0: for a dry run or a replay. `earlier` are all others registered."""
 
     async def find_kept(self, channel: str, since: Millis, until: Millis, after_id: str, limit: int) -> Sequence[str]:
         """Envelope ids of a channel (all channels if empty) received in [since, until), in order, page by page."""
@@ -93,9 +106,13 @@ class Store(Protocol):
     async def parked(self, limit: int, after_id: str = "") -> Sequence[Parked]: ...
 
     async def release(self, ids: Sequence[str], by: str, now: Millis) -> Sequence[bool]:
-        """Set-aside or dismissed envelopes and parked duties go back to work."""
+        """Set-aside or dismissed envelopes and parked duties go back to work, their attempts at 0. False: no such thing.
 
-    async def dismiss(self, ids: Sequence[str], why: str, by: str, now: Millis) -> Sequence[bool]: ...
+        An envelope that was kept without a receipt number gets one.
+        """
+
+    async def dismiss(self, ids: Sequence[str], why: str, by: str, now: Millis) -> Sequence[bool]:
+        """Set-aside envelopes, and duties that are parked or wait unclaimed. The next step then comes to its turn."""
 
     async def reread(self, result: Registered, now: Millis) -> bool:
         """Commit a new complaint version made by a replay (result.item.claim is 0), compare-and-set on the version."""

@@ -15,7 +15,8 @@ from gateway.states import DutyState, EnvelopeState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxItem:
-    """A claimed envelope. `claim` is the generation: a later claim makes this one powerless.
+    """A claimed envelope. `claim` is the generation: a later claim makes this one powerless. `attempts` counts the
+    claims, this one included.
 
     `version` is the current version of the complaint under its receipt (0: none yet), `complaint_id` its id;
     `earlier` are the envelopes already registered under it, oldest first.
@@ -84,7 +85,11 @@ class Moved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
-    """A claimed outbox row, with all that carrying it out needs. `document` is the complaint of `version` as JSON."""
+    """A claimed outbox row, with all that carrying it out needs. `document` is the complaint of `version` as JSON.
+
+    `attempts` counts the claims, this one included. `uncertain`: an earlier attempt may have succeeded unseen, because
+    it said so or because its worker never came back.
+    """
 
     id: str
     claim: int
@@ -196,7 +201,11 @@ class Parked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How many things are in one state, and since when the oldest is. `where` is a channel or a target instance."""
+    """How many things are in one state, and since when the oldest is. `where` is a channel or a target instance.
+
+    `subject` is `envelope`, or for duties their target (`system`, `notice`). A waiting duty counts from when it was
+    first due (a rung of an escalation ladder may be due later than it was born), whatever its retries.
+    """
 
     subject: str
     where: str

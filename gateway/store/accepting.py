@@ -1,0 +1,271 @@
+"""Keeping envelopes: many callers' envelopes in one transaction, each call whole or not at all.
+
+The costs that matter are fixed: two look-ups and three inserts per group, however many callers it holds.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TypeAlias
+
+import uuid_utils
+from sqlalchemy import bindparam, delete, func, select, update
+
+from gateway.contract.clock import Millis
+from gateway.contract.envelope import Accepted, Envelope, Thread
+from gateway.contract.receipt import Receipt
+from gateway.states import EnvelopeState
+from gateway.store.plan import Ask, Plan, Put, Row, Statement, ask_for, insert_into, is_in, put
+from gateway.store.port import KeyConflict, StoreUnavailable
+from gateway.store.tables import cursors, envelopes, history, inbox, threads
+
+DrawReceipt: TypeAlias = Callable[[], Receipt]
+DRAWS = 64
+"""Rounds of drawing before the numbers count as used up."""
+
+_KNOWN = Statement(
+    select(envelopes.c.key, envelopes.c.id, envelopes.c.receipt, envelopes.c.part, envelopes.c.content).where(
+        is_in(envelopes.c.key, "keys")
+    ),
+    ("keys",),
+)
+_LAST_PARTS = Statement(
+    select(envelopes.c.receipt, func.max(envelopes.c.part))
+    .where(is_in(envelopes.c.receipt, "receipts"))
+    .group_by(envelopes.c.receipt),
+    ("receipts",),
+)
+_THREADS = Statement(
+    select(threads.c.key, threads.c.receipt, threads.c.last_ms, threads.c.ended)
+    .where(is_in(threads.c.key, "keys"))
+    .with_for_update(),
+    ("keys",),
+)
+_KEEP_ENVELOPE = insert_into(envelopes)
+_OPEN_INBOX = insert_into(inbox)
+_OPEN_THREAD = insert_into(threads)
+_MOVE_THREAD = Statement(
+    update(threads)
+    .where(threads.c.key == bindparam("at_key"))
+    .values(receipt=bindparam("to_receipt"), last_ms=bindparam("to_ms"), ended=bindparam("to_ended")),
+    ("to_receipt", "to_ms", "to_ended", "at_key"),
+)
+_FORGET_CURSOR = Statement(delete(cursors).where(cursors.c.channel == bindparam("channel")), ("channel",))
+_KEEP_CURSOR = insert_into(cursors)
+WRITE_HISTORY = insert_into(history, "seq")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What one caller wants kept: all of it or nothing. `cursor` is (channel, value)."""
+
+    envelopes: Sequence[Envelope]
+    cursor: tuple[str, str] | None = None
+
+
+@dataclass(slots=True)
+class _Matter:
+    """What envelopes of one receipt share. `receipt` is drawn once all matters of the group are known."""
+
+    receipt: Receipt | None
+    last_part: int
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One envelope of the group, or one that is kept already (`envelope` None)."""
+
+    id: str
+    key: bytes
+    content: bytes
+    matter: _Matter | None
+    part: int = 0
+    envelope: Envelope | None = None
+
+
+@dataclass(slots=True)
+class _OpenThread:
+    matter: _Matter
+    last_ms: int
+    ended: bool
+    is_new: bool
+
+
+Outcome: TypeAlias = Sequence[Accepted] | KeyConflict
+
+
+def keep(calls: Sequence[Call], now: Millis, draw_receipt: DrawReceipt) -> Plan[list[Outcome]]:
+    """One outcome per call, in order. A conflict takes down its own call only."""
+    keys = [hash_key(envelope.channel, envelope.source_key) for call in calls for envelope in call.envelopes]
+    rows = yield from ask_for(_KNOWN, keys)
+    known = {row[0]: _Entry(row[1], row[0], row[4], _Matter(row[2], 0), row[3]) for row in rows}
+    fresh: list[_Entry] = []
+    found: list[list[tuple[_Entry, bool]] | KeyConflict] = []
+    start = 0
+    for call in calls:
+        end = start + len(call.envelopes)
+        found.append(_match(call.envelopes, keys[start:end], known, fresh))
+        start = end
+    if fresh:
+        opened = yield from _assign_matters(fresh, draw_receipt)
+        yield from put(_KEEP_ENVELOPE, [_write_envelope(entry) for entry in fresh])
+        yield from put(_OPEN_INBOX, [_write_inbox(entry, now) for entry in fresh])
+        yield from put(
+            WRITE_HISTORY,
+            [
+                (now, "envelope", entry.id, "envelope.accepted", "", "accepted", "supplement" if entry.part else "")
+                for entry in fresh
+            ],
+        )
+        yield from _write_threads(opened)
+    reached = [call.cursor for call, outcome in zip(calls, found, strict=True) if not isinstance(outcome, KeyConflict)]
+    for channel, cursor in dict(filter(None, reached)).items():
+        yield Ask(_FORGET_CURSOR, (channel,))
+        yield Put(_KEEP_CURSOR, [(channel, cursor, now)])
+    return [
+        outcome if isinstance(outcome, KeyConflict) else [_to_accepted(*pair) for pair in outcome] for outcome in found
+    ]
+
+
+def hash_key(channel: str, key: str) -> bytes:
+    return blake2b(f"{channel}\0{key}".encode(), digest_size=16).digest()
+
+
+def _match(
+    wanted: Sequence[Envelope], keys: Sequence[bytes], known: dict[bytes, _Entry], fresh: list[_Entry]
+) -> list[tuple[_Entry, bool]] | KeyConflict:
+    """(entry, is a duplicate) per envelope. New entries join `known` and `fresh` only if the whole call is good."""
+    found: list[tuple[_Entry, bool]] = []
+    new: dict[bytes, _Entry] = {}
+    for envelope, key in zip(wanted, keys, strict=True):
+        content = envelope.content_digest()
+        entry = known.get(key) or new.get(key)
+        if entry is None:
+            entry = new[key] = _Entry(uuid_utils.uuid7().hex, key, content, None, 0, envelope)
+            found.append((entry, False))
+        elif entry.content == content:
+            found.append((entry, True))
+        else:
+            return KeyConflict("a source key came again with other content")
+    known.update(new)
+    fresh.extend(new.values())
+    return found
+
+
+def _assign_matters(fresh: Sequence[_Entry], draw_receipt: DrawReceipt) -> Plan[dict[bytes, _OpenThread]]:
+    """Gives every entry its matter and its part in it. Returns the threads that were touched."""
+    open_threads: dict[bytes, _OpenThread] = {}
+    touched: dict[bytes, _OpenThread] = {}
+    matters: dict[str, _Matter] = {}
+    keyed = [(entry, envelope, _hash_thread(envelope)) for entry in fresh if (envelope := entry.envelope)]
+    rows = yield from ask_for(_THREADS, list({key for _, _, key in keyed if key}))
+    asked = {row[1] for row in rows} | {envelope.joins for _, envelope, _ in keyed if envelope.joins}
+    for receipt, last_part in (yield from ask_for(_LAST_PARTS, list(asked))):
+        matters[receipt] = _Matter(receipt, last_part)
+    for key, receipt, last_ms, ended in rows:
+        open_threads[key] = _OpenThread(matters[receipt], last_ms, bool(ended), is_new=False)
+
+    drawn: list[_Matter] = []
+    for entry, envelope, key in keyed:
+        thread = open_threads.get(key) if key else None
+        matter = matters.get(envelope.joins) if envelope.joins else None
+        if matter is None and thread and envelope.thread and _is_open(thread, envelope.thread, envelope.received_at):
+            matter = thread.matter
+        if matter is not None:
+            matter.last_part += 1
+        elif envelope.receipt_wanted:
+            matter = _Matter(None, 0)
+            drawn.append(matter)
+        else:
+            continue
+        entry.matter, entry.part = matter, matter.last_part
+        if key and envelope.thread:
+            last_ms = max(envelope.received_at, thread.last_ms if thread else 0)
+            is_new = thread is None or thread.is_new
+            open_threads[key] = touched[key] = _OpenThread(matter, last_ms, envelope.thread.ends, is_new)
+    yield from _draw_receipts(drawn, draw_receipt)
+    return touched
+
+
+def _hash_thread(envelope: Envelope) -> bytes | None:
+    return hash_key(envelope.channel, envelope.thread.key) if envelope.thread else None
+
+
+def _is_open(found: _OpenThread, thread: Thread, received_at: Millis) -> bool:
+    return not found.ended and (thread.window_ms is None or received_at - found.last_ms <= thread.window_ms)
+
+
+def _draw_receipts(matters: Sequence[_Matter], draw_receipt: DrawReceipt) -> Plan[None]:
+    """Numbers that nobody has. Asked inside the accepting transaction, and unique by index whatever happens."""
+    waiting = list(matters)
+    used: set[str] = set()
+    for _ in range(DRAWS):
+        if not waiting:
+            return
+        drawn = [draw_receipt() for _ in waiting]
+        used.update(row[0] for row in (yield from ask_for(_LAST_PARTS, drawn)))
+        still = []
+        for matter, receipt in zip(waiting, drawn, strict=True):
+            if receipt in used:
+                still.append(matter)
+            else:
+                used.add(receipt)
+                matter.receipt = receipt
+        waiting = still
+    if waiting:
+        raise StoreUnavailable("no free receipt number was drawn")
+
+
+def draw_one(draw_receipt: DrawReceipt) -> Plan[Receipt]:
+    matter = _Matter(None, 0)
+    yield from _draw_receipts([matter], draw_receipt)
+    if matter.receipt is None:
+        raise StoreUnavailable("no free receipt number was drawn")
+    return matter.receipt
+
+
+def _write_envelope(entry: _Entry) -> Row:
+    envelope = entry.envelope
+    if envelope is None:
+        raise ValueError("a kept envelope is not written again")
+    thread = envelope.thread
+    return (
+        entry.id,
+        entry.key,
+        entry.matter.receipt if entry.matter else None,
+        entry.part,
+        envelope.channel,
+        envelope.adapter,
+        envelope.source_key,
+        envelope.media_type,
+        envelope.received_at,
+        entry.content,
+        envelope.authenticity.model_dump_json(),
+        thread.key if thread else None,
+        thread.window_ms if thread else None,
+        thread.ends if thread else False,
+        envelope.joins,
+        envelope.receipt_wanted,
+        envelope.backfill,
+        json.dumps(dict(envelope.hints), ensure_ascii=False) if envelope.hints else "",
+        envelope.raw,
+    )
+
+
+def _write_inbox(entry: _Entry, now: Millis) -> Row:
+    channel = entry.envelope.channel if entry.envelope else ""
+    receipt = entry.matter.receipt if entry.matter else None
+    return (entry.id, channel, receipt, entry.part, EnvelopeState.ACCEPTED.value, now, 0, 0, 0, 0, "", "")
+
+
+def _write_threads(opened: dict[bytes, _OpenThread]) -> Plan[None]:
+    yield from put(_OPEN_THREAD, [(key, t.matter.receipt, t.last_ms, t.ended) for key, t in opened.items() if t.is_new])
+    yield from put(
+        _MOVE_THREAD, [(t.matter.receipt, t.last_ms, t.ended, key) for key, t in opened.items() if not t.is_new]
+    )
+
+
+def _to_accepted(entry: _Entry, duplicate: bool) -> Accepted:
+    receipt = entry.matter.receipt if entry.matter else None
+    return Accepted(envelope_id=entry.id, receipt=receipt, duplicate=duplicate, supplement=entry.part > 0)

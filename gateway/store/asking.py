@@ -1,0 +1,287 @@
+"""What people and the sweep ask: the life of one receipt, what waits for a person, and how much stands where."""
+
+import hashlib
+from collections.abc import Sequence
+
+from sqlalchemy import Integer, bindparam, func, or_, select
+
+from gateway.contract.clock import Millis
+from gateway.contract.ports import Event
+from gateway.contract.receipt import Receipt
+from gateway.states import DutyState, EnvelopeState
+from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, is_in, word
+from gateway.store.rows import DutyFacts, EnvelopeFacts, HistoryRow, Parked, Standing, Target, Trace
+from gateway.store.settling import PARKED, WAITING
+from gateway.store.tables import complaint_versions, complaints, cursors, duties, envelopes, history, inbox, tickets
+
+_ACCEPTED = inbox.c.state == word(EnvelopeState.ACCEPTED)
+SET_ASIDE = inbox.c.state == word(EnvelopeState.SET_ASIDE)
+
+_CURSOR = Statement(select(cursors.c.cursor).where(cursors.c.channel == bindparam("channel")), ("channel",))
+_ENVELOPES = Statement(
+    select(
+        envelopes.c.id,
+        envelopes.c.channel,
+        envelopes.c.adapter,
+        envelopes.c.source_key,
+        envelopes.c.media_type,
+        envelopes.c.raw,
+        envelopes.c.received_ms,
+        inbox.c.state,
+        inbox.c.code,
+        inbox.c.detail,
+    )
+    .join_from(envelopes, inbox, inbox.c.id == envelopes.c.id)
+    .where(envelopes.c.receipt == bindparam("receipt"))
+    .order_by(envelopes.c.part),
+    ("receipt",),
+)
+_COMPLAINT = Statement(select(complaints.c.id).where(complaints.c.receipt == bindparam("receipt")), ("receipt",))
+_VERSIONS = Statement(
+    select(
+        complaint_versions.c.version,
+        complaint_versions.c.event,
+        complaint_versions.c.at_ms,
+        complaint_versions.c.document,
+    )
+    .where(complaint_versions.c.complaint_id == bindparam("id"))
+    .order_by(complaint_versions.c.version),
+    ("id",),
+)
+_DUTIES = Statement(
+    select(
+        duties.c.id,
+        duties.c.target,
+        duties.c.instance,
+        duties.c.step,
+        duties.c.event,
+        duties.c.version,
+        duties.c.state,
+        duties.c.attempts,
+        duties.c.code,
+        duties.c.detail,
+        duties.c.reference,
+        duties.c.created_ms,
+        duties.c.due_ms,
+        duties.c.done_ms,
+    )
+    .where(duties.c.complaint_id == bindparam("id"))
+    .order_by(duties.c.version, duties.c.id),
+    ("id",),
+)
+_TICKETS = Statement(
+    select(tickets.c.instance, tickets.c.ticket).where(tickets.c.complaint_id == bindparam("id")), ("id",)
+)
+_HISTORY = Statement(
+    select(
+        history.c.seq,
+        history.c.at_ms,
+        history.c.subject,
+        history.c.subject_id,
+        history.c.event,
+        history.c.before,
+        history.c.after,
+        history.c.detail,
+    ).where(is_in(history.c.subject_id, "ids")),
+    ("ids",),
+)
+_KEPT = Statement(
+    select(envelopes.c.id)
+    .where(
+        envelopes.c.id > bindparam("after_id"),
+        or_(envelopes.c.channel == bindparam("channel"), bindparam("channel") == word("")),
+        envelopes.c.received_ms >= bindparam("since"),
+        envelopes.c.received_ms < bindparam("until"),
+    )
+    .order_by(envelopes.c.id)
+    .limit(bindparam("limit", type_=Integer)),
+    ("after_id", "channel", "since", "until", "limit"),
+)
+PARKED_ENVELOPES = Statement(
+    select(
+        inbox.c.id,
+        inbox.c.channel,
+        inbox.c.code,
+        inbox.c.detail,
+        inbox.c.receipt,
+        inbox.c.since_ms,
+        inbox.c.attempts,
+    )
+    .where(SET_ASIDE, inbox.c.id > bindparam("after_id"))
+    .order_by(inbox.c.id)
+    .limit(bindparam("limit", type_=Integer))
+    .with_hint(inbox, "INDEXED BY ix_inbox_set_aside", "sqlite"),
+    ("after_id", "limit"),
+)
+PARKED_DUTIES = Statement(
+    select(
+        duties.c.id,
+        duties.c.instance,
+        duties.c.code,
+        duties.c.detail,
+        duties.c.receipt,
+        duties.c.since_ms,
+        duties.c.attempts,
+    )
+    .where(PARKED, duties.c.id > bindparam("after_id"))
+    .order_by(duties.c.id)
+    .limit(bindparam("limit", type_=Integer))
+    .with_hint(duties, "INDEXED BY ix_duties_parked", "sqlite"),
+    ("after_id", "limit"),
+)
+_count = func.count()
+STANDINGS = (
+    Statement(
+        select(word("envelope"), inbox.c.channel, word("accepted"), _count, func.min(inbox.c.since_ms))
+        .where(_ACCEPTED)
+        .group_by(inbox.c.channel),
+        (),
+    ),
+    Statement(
+        select(word("envelope"), inbox.c.channel, word("set_aside"), _count, func.min(inbox.c.since_ms))
+        .where(SET_ASIDE)
+        .group_by(inbox.c.channel)
+        .with_hint(inbox, "INDEXED BY ix_inbox_set_aside", "sqlite"),
+        (),
+    ),
+    Statement(
+        select(duties.c.target, duties.c.instance, word("waiting"), _count, func.min(duties.c.owed_ms))
+        .where(WAITING)
+        .group_by(duties.c.target, duties.c.instance),
+        (),
+    ),
+    Statement(
+        select(duties.c.target, duties.c.instance, word("parked"), _count, func.min(duties.c.since_ms))
+        .where(PARKED)
+        .group_by(duties.c.target, duties.c.instance)
+        .with_hint(duties, "INDEXED BY ix_duties_parked", "sqlite"),
+        (),
+    ),
+)
+"""Each reads one partial index of unfinished rows."""
+
+_TOTALS = (
+    Statement(
+        select(word("envelope"), inbox.c.channel, inbox.c.state, _count, func.min(inbox.c.since_ms)).group_by(
+            inbox.c.channel, inbox.c.state
+        ),
+        (),
+    ),
+    Statement(
+        select(duties.c.target, duties.c.instance, duties.c.state, _count, func.min(duties.c.owed_ms)).group_by(
+            duties.c.target, duties.c.instance, duties.c.state
+        ),
+        (),
+    ),
+)
+
+
+def read_cursor(channel: str) -> Plan[str | None]:
+    rows = yield Ask(_CURSOR, (channel,))
+    return rows[0][0] if rows else None
+
+
+def trace(receipt: Receipt) -> Plan[Trace | None]:
+    kept = yield Ask(_ENVELOPES, (receipt,))
+    if not kept:
+        return None
+    found = yield Ask(_COMPLAINT, (receipt,))
+    complaint_id: str | None = found[0][0] if found else None
+    versions: list[Row] = []
+    owed: list[Row] = []
+    numbers: list[Row] = []
+    if complaint_id:
+        versions = yield Ask(_VERSIONS, (complaint_id,))
+        owed = yield Ask(_DUTIES, (complaint_id,))
+        numbers = yield Ask(_TICKETS, (complaint_id,))
+    subjects = [row[0] for row in kept] + [row[0] for row in owed] + ([complaint_id] if complaint_id else [])
+    moves = yield from ask_for(_HISTORY, subjects)
+    return Trace(
+        receipt=receipt,
+        complaint_id=complaint_id,
+        envelopes=[
+            EnvelopeFacts(
+                id=envelope_id,
+                channel=channel,
+                adapter=adapter,
+                source_key=source_key,
+                media_type=media_type,
+                size=len(raw),
+                sha256=hashlib.sha256(raw).hexdigest(),
+                received_at=received_ms,
+                state=EnvelopeState(state),
+                code=code,
+                detail=detail,
+            )
+            for envelope_id, channel, adapter, source_key, media_type, raw, received_ms, state, code, detail in kept
+        ],
+        versions=[(version, Event(event), at_ms, document) for version, event, at_ms, document in versions],
+        duties=[_read_duty_facts(row) for row in owed],
+        tickets={row[0]: row[1] for row in numbers},
+        history=[
+            HistoryRow(
+                at=row[1], subject=row[2], subject_id=row[3], event=row[4], before=row[5], after=row[6], detail=row[7]
+            )
+            for row in sorted(moves)
+        ],
+    )
+
+
+def _read_duty_facts(row: Row) -> DutyFacts:
+    return DutyFacts(
+        id=row[0],
+        target=Target(row[1]),
+        instance=row[2],
+        step=row[3],
+        event=Event(row[4]),
+        version=row[5],
+        state=DutyState(row[6]),
+        attempts=row[7],
+        code=row[8],
+        detail=row[9],
+        reference=row[10],
+        created_ms=row[11],
+        due_ms=row[12],
+        done_ms=row[13],
+    )
+
+
+def find_kept(channel: str, since: Millis, until: Millis, after_id: str, limit: int) -> Plan[list[str]]:
+    rows = yield Ask(_KEPT, (after_id, channel, since, until, limit))
+    return [row[0] for row in rows]
+
+
+def parked(limit: int, after_id: str) -> Plan[list[Parked]]:
+    envelopes_aside = yield Ask(PARKED_ENVELOPES, (after_id, limit))
+    duties_parked = yield Ask(PARKED_DUTIES, (after_id, limit))
+    rows = [("envelope", row) for row in envelopes_aside] + [("duty", row) for row in duties_parked]
+    rows.sort(key=lambda pair: str(pair[1][0]))
+    return [
+        Parked(
+            subject=subject,
+            id=row[0],
+            where=row[1],
+            code=row[2],
+            detail=row[3],
+            receipt=row[4],
+            since_ms=row[5],
+            attempts=row[6],
+        )
+        for subject, row in rows[:limit]
+    ]
+
+
+def standings() -> Plan[list[Standing]]:
+    return (yield from _count_all(STANDINGS))
+
+
+def totals() -> Plan[list[Standing]]:
+    return (yield from _count_all(_TOTALS))
+
+
+def _count_all(statements: Sequence[Statement]) -> Plan[list[Standing]]:
+    counted = []
+    for statement in statements:
+        for subject, where, state, count, oldest_ms in (yield Ask(statement)):
+            counted.append(Standing(subject=subject, where=where, state=state, count=count, oldest_ms=oldest_ms))
+    return counted

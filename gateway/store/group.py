@@ -1,0 +1,224 @@
+"""Group commit: one thread writes; whatever waits when it is free goes into one transaction and one sync of the disk.
+
+Callers are told after the commit, all of a group with one wake-up of the event loop. If the group cannot be committed,
+every caller of it is told so and nothing of it is kept; the writer opens the file anew and goes on.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from gateway.ops.killpoints import point
+from gateway.store.accepting import Call, Outcome
+from gateway.store.plan import Plan
+from gateway.store.port import StoreUnavailable
+from gateway.store.sqlite_connection import is_storage_failure, run, to_unavailable
+
+T = TypeVar("T")
+
+GROUP_LIMIT = 256
+"""Jobs in one transaction: bounds how long the first of them waits for the last."""
+
+
+class _Job:
+    """One caller's wish, and after its group what came of it: a result or an error.
+
+    `plan` makes a fresh Plan, as a group may have to be run again; `call` is for acceptance, merged with its like.
+    """
+
+    __slots__ = ("call", "error", "future", "kind", "plan", "result")
+
+    def __init__(
+        self, kind: str, plan: Callable[[], Plan[Any]] | None, call: Call | None, future: asyncio.Future[Any]
+    ) -> None:
+        self.kind = kind
+        self.plan = plan
+        self.call = call
+        self.future = future
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class GroupWriter:
+    """`keep` makes the Plan that keeps many calls. Everything public belongs to the event loop's thread."""
+
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        keep: Callable[[Sequence[Call]], Plan[list[Outcome]]],
+        queue_limit: int,
+    ) -> None:
+        self._connect = connect
+        self._keep = keep
+        self._queue_limit = queue_limit
+        self._queue: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
+        self._gathered: list[_Job] = []
+        self._accepting = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._connection: sqlite3.Connection | None = None
+        self.commits = 0
+        """Groups committed so far; read by the keeper to see whether there is anything to do."""
+        self.checkpoint_wanted = False
+        """Set by the keeper: complete a checkpoint before the next group, so that the log starts over."""
+
+    def start(self) -> None:
+        """Raises sqlite3.Error if the file cannot be written."""
+        self._loop = asyncio.get_running_loop()
+        self._connection = self._connect()
+        self._thread = threading.Thread(target=self._work, name="huiyin-store-writer", daemon=True)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Commits what is queued."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self._hand_over()
+        self._queue.put(None)
+        await asyncio.to_thread(thread.join)
+
+    def accept(self, call: Call) -> asyncio.Future[Outcome]:
+        if self._accepting >= self._queue_limit:
+            raise StoreUnavailable("too many are waiting for their commit", after_s=1)
+        self._accepting += 1
+        return self._submit(_Job("accept", None, call, self._make_future()))
+
+    def write(self, kind: str, plan: Callable[[], Plan[T]]) -> asyncio.Future[T]:
+        return self._submit(_Job(kind, plan, None, self._make_future()))
+
+    def _make_future(self) -> asyncio.Future[Any]:
+        if self._loop is None or self._thread is None:
+            raise StoreUnavailable("the store is not open")
+        return self._loop.create_future()
+
+    def _submit(self, job: _Job) -> asyncio.Future[Any]:
+        # Handed over once per turn of the loop: all callers of a turn share a group, and the writer is woken once.
+        if not self._gathered and self._loop is not None:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(job)
+        return job.future
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            jobs, self._gathered = self._gathered, []
+            self._queue.put(jobs)
+
+    def _tell(self, jobs: Sequence[_Job]) -> None:
+        for job in jobs:
+            if job.call is not None:
+                self._accepting -= 1
+            if job.future.done():  # cancelled by its caller; the commit stands
+                continue
+            if job.error is not None:
+                job.future.set_exception(job.error)
+            else:
+                job.future.set_result(job.result)
+
+    # --- in the writer's thread ------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        waiting: list[_Job] = []
+        open_ = True
+        while open_ or waiting:
+            if not waiting:
+                open_ = self._take(waiting, wait=True)
+            while open_ and len(waiting) < GROUP_LIMIT and not self._queue.empty():
+                open_ = self._take(waiting, wait=False)
+            group, waiting = waiting[:GROUP_LIMIT], waiting[GROUP_LIMIT:]
+            if group:
+                self._commit(group)
+                if self._loop is not None and not self._loop.is_closed():
+                    self._loop.call_soon_threadsafe(self._tell, group)
+        if self._connection is not None:
+            self._connection.close()
+
+    def _take(self, waiting: list[_Job], *, wait: bool) -> bool:
+        jobs = self._queue.get(wait)
+        waiting.extend(jobs or ())
+        return jobs is not None
+
+    def _commit(self, group: Sequence[_Job]) -> None:
+        """Sets a result or an error on every job."""
+        try:
+            if not self._attempt(group, self._run_together):
+                # One of them cannot be done: find out which, so that its neighbours do not suffer.
+                self._attempt(group, self._run_apart)
+        except BaseException as error:  # the callers get it; the writer must live
+            unavailable = to_unavailable(error) if is_storage_failure(error) else error
+            for job in group:
+                job.error = unavailable
+            self._start_anew()
+
+    def _attempt(self, group: Sequence[_Job], run_all: Callable[[sqlite3.Connection, Sequence[_Job]], bool]) -> bool:
+        """One transaction. False: nothing was kept, and the reason was one job's and not the storage's."""
+        if self._connection is None:
+            self._connection = self._connect()
+        connection = self._connection
+        if self.checkpoint_wanted:
+            self.checkpoint_wanted = False
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        kinds = {job.kind for job in group}
+        _pass_all(kinds, "before_begin")
+        connection.execute("BEGIN IMMEDIATE")
+        if not run_all(connection, group):
+            connection.execute("ROLLBACK")
+            return False
+        _pass_all(kinds, "before_commit")
+        connection.execute("COMMIT")
+        self.commits += 1
+        _pass_all(kinds, "after_commit")
+        return True
+
+    def _run_together(self, connection: sqlite3.Connection, group: Sequence[_Job]) -> bool:
+        try:
+            self._keep_all(connection, [job for job in group if job.call is not None])
+            for job in group:
+                if job.plan is not None:
+                    job.result = run(connection, job.plan())
+        except Exception as error:
+            if is_storage_failure(error):
+                raise
+            return False
+        return True
+
+    def _run_apart(self, connection: sqlite3.Connection, group: Sequence[_Job]) -> bool:
+        for job in group:
+            job.error = None
+            connection.execute("SAVEPOINT job")
+            try:
+                if job.call is not None:
+                    self._keep_all(connection, [job])
+                elif job.plan is not None:
+                    job.result = run(connection, job.plan())
+            except Exception as error:
+                if is_storage_failure(error):
+                    raise
+                connection.execute("ROLLBACK TO job")
+                job.error = error
+            connection.execute("RELEASE job")
+        return True
+
+    def _keep_all(self, connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
+        calls = [job.call for job in jobs if job.call is not None]
+        if calls:
+            for job, outcome in zip(jobs, run(connection, self._keep(calls)), strict=True):
+                if isinstance(outcome, Exception):
+                    job.error = outcome
+                else:
+                    job.result = outcome
+            point("accept.after_insert")
+
+    def _start_anew(self) -> None:
+        """Closing rolls back what is open; a connection that failed is not trusted again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _pass_all(kinds: Iterable[str], moment: str) -> None:
+    for kind in kinds:
+        point(f"{kind}.{moment}")

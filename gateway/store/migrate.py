@@ -1,0 +1,95 @@
+"""Bringing a database to the version of this code, and refusing one that is not.
+
+The steps are Alembic revisions in `migrations/versions`; Alembic itself is loaded only when something is migrated.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import NullPool
+
+from gateway.store.port import SchemaMismatch, StoreUnavailable
+from gateway.store.sqlite_connection import create_file, find_path
+from gateway.store.tables import REVISION
+
+
+def migrate(url: str) -> None:
+    """Creates the database if there is none. All steps are one transaction; a second caller waits and finds it done.
+
+    Raises SchemaMismatch if the database is newer than this code, StoreUnavailable if it cannot be used.
+    """
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    path = find_path(url)
+    try:
+        create_file(path)
+    except OSError as error:
+        raise StoreUnavailable(f"the database cannot be created: {error.strerror}") from error
+    config = Config()
+    config.set_main_option("script_location", "gateway.store:migrations")
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    with _connect(url) as connection:
+        # WAL stays with the file; it cannot be set inside a transaction.
+        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        current = _read_revision(connection)
+        if current is not None and current not in known:
+            raise SchemaMismatch(_say_newer(current))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.commit()
+
+
+def current_revision(url: str) -> str | None:
+    """The revision a database is at; None if there is no database, or an empty one. Raises StoreUnavailable."""
+    path = find_path(url)
+    if not path.exists() or path.stat().st_size == 0:
+        return None
+    with _connect(url) as connection:
+        return _read_revision(connection)
+
+
+def check_revision(url: str) -> None:
+    """Raises SchemaMismatch unless the database is at the revision of this code."""
+    current = current_revision(url)
+    if current is None:
+        raise SchemaMismatch("there is no database yet; run `huiyin migrate`")
+    if current < REVISION:
+        raise SchemaMismatch(
+            f"the database is at version {current}, this program needs {REVISION}; run `huiyin migrate`"
+        )
+    if current != REVISION:
+        raise SchemaMismatch(_say_newer(current))
+
+
+def _say_newer(current: str) -> str:
+    return (
+        f"the database is at version {current}, newer than this program ({REVISION}); "
+        "run the program version that wrote it, or a later one"
+    )
+
+
+def _read_revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+@contextmanager
+def _connect(url: str) -> Iterator[Connection]:
+    # Autocommit at the driver: pysqlite would otherwise commit before every CREATE TABLE.
+    arguments: dict[str, Any] = {"isolation_level": None, "timeout": 30}
+    engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except DatabaseError as error:
+        name = getattr(error.orig, "sqlite_errorname", "unknown")
+        raise StoreUnavailable(f"the database cannot be used now ({name})") from error
+    finally:
+        engine.dispose()

@@ -1,0 +1,384 @@
+"""The inbox: claiming envelopes fairly, and turning them into complaint versions with all their duties."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import uuid_utils
+from sqlalchemy import Integer, bindparam, exists, func, or_, select, update
+
+from gateway.contract.clock import Millis
+from gateway.contract.complaint import Authenticity
+from gateway.contract.envelope import Envelope, Thread
+from gateway.contract.ports import Event
+from gateway.states import DutyState, EnvelopeState
+from gateway.store.accepting import WRITE_HISTORY
+from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, insert_into, is_in, put, word
+from gateway.store.rows import InboxItem, Moved, Registered, Target
+from gateway.store.tables import complaint_versions, complaints, duties, envelopes, inbox
+
+_ACCEPTED = inbox.c.state == word(EnvelopeState.ACCEPTED)
+_older = inbox.alias("older")
+_walk = select(func.min(inbox.c.channel).label("channel")).where(_ACCEPTED).cte("walk", recursive=True)
+_next = select(func.min(inbox.c.channel)).where(_ACCEPTED, inbox.c.channel > _walk.c.channel).scalar_subquery()
+_channels = _walk.union_all(select(_next).where(_walk.c.channel.is_not(None)))
+
+CHANNELS_AT_WORK = Statement(select(_channels.c.channel).where(_channels.c.channel.is_not(None)), ())
+"""The channels with accepted envelopes, hopping from one to the next: DISTINCT would read the whole backlog."""
+
+READY = Statement(
+    select(inbox.c.since_ms, inbox.c.id)
+    .where(
+        _ACCEPTED,
+        inbox.c.channel == bindparam("channel"),
+        inbox.c.due_ms <= bindparam("now"),
+        inbox.c.lease_until_ms <= bindparam("now"),
+        or_(
+            inbox.c.part == 0,
+            ~exists().where(
+                _older.c.state == word(EnvelopeState.ACCEPTED),
+                _older.c.receipt == inbox.c.receipt,
+                _older.c.part < inbox.c.part,
+            ),
+        ),
+    )
+    .order_by(inbox.c.since_ms, inbox.c.id)
+    .limit(bindparam("limit", type_=Integer))
+    .with_for_update(of=inbox, skip_locked=True),
+    ("channel", "now", "limit"),
+)
+_CLAIM = Statement(
+    update(inbox)
+    .where(inbox.c.id == bindparam("at_id"))
+    .values(lease_until_ms=bindparam("until"), claim=inbox.c.claim + 1, attempts=inbox.c.attempts + 1),
+    ("until", "at_id"),
+)
+_ENVELOPE = (
+    envelopes.c.channel,
+    envelopes.c.adapter,
+    envelopes.c.source_key,
+    envelopes.c.media_type,
+    envelopes.c.raw,
+    envelopes.c.received_ms,
+    envelopes.c.authenticity,
+    envelopes.c.content,
+    envelopes.c.thread_key,
+    envelopes.c.thread_window_ms,
+    envelopes.c.thread_ends,
+    envelopes.c.joins,
+    envelopes.c.receipt_wanted,
+    envelopes.c.backfill,
+    envelopes.c.hints,
+)
+_ITEMS = Statement(
+    select(inbox.c.id, inbox.c.claim, inbox.c.attempts, envelopes.c.receipt, *_ENVELOPE)
+    .join_from(inbox, envelopes, envelopes.c.id == inbox.c.id)
+    .where(is_in(inbox.c.id, "ids")),
+    ("ids",),
+)
+_EARLIER = Statement(
+    select(envelopes.c.receipt, envelopes.c.id, *_ENVELOPE)
+    .join_from(envelopes, inbox, inbox.c.id == envelopes.c.id)
+    .where(is_in(envelopes.c.receipt, "receipts"), inbox.c.state == word(EnvelopeState.REGISTERED))
+    .order_by(envelopes.c.receipt, envelopes.c.part),
+    ("receipts",),
+)
+_COMPLAINTS = Statement(
+    select(complaints.c.receipt, complaints.c.id, complaints.c.version)
+    .where(is_in(complaints.c.receipt, "receipts"))
+    .with_for_update(),
+    ("receipts",),
+)
+_CLAIMS = Statement(
+    select(inbox.c.id, inbox.c.claim, inbox.c.code).where(is_in(inbox.c.id, "ids"), _ACCEPTED).with_for_update(),
+    ("ids",),
+)
+_MOVE = Statement(
+    update(inbox)
+    .where(inbox.c.id == bindparam("at_id"))
+    .values(
+        state=bindparam("to_state"),
+        since_ms=bindparam("now"),
+        lease_until_ms=0,
+        code=bindparam("to_code"),
+        detail=bindparam("to_detail"),
+    ),
+    ("to_state", "now", "to_code", "to_detail", "at_id"),
+)
+_GIVE_BACK = Statement(
+    update(inbox)
+    .where(inbox.c.id == bindparam("at_id"))
+    .values(due_ms=bindparam("to_due"), lease_until_ms=0, code=bindparam("to_code"), detail=bindparam("to_detail")),
+    ("to_due", "to_code", "to_detail", "at_id"),
+)
+_DROP_LEASE = Statement(update(inbox).where(inbox.c.id == bindparam("at_id")).values(lease_until_ms=0), ("at_id",))
+_OPEN_COMPLAINT = insert_into(complaints)
+_NEXT_VERSION = Statement(
+    update(complaints)
+    .where(complaints.c.id == bindparam("at_id"))
+    .values(
+        version=bindparam("to_version"),
+        kind=bindparam("to_kind"),
+        level=bindparam("to_level"),
+        language=bindparam("to_language"),
+        branch=bindparam("to_branch"),
+        changed_ms=bindparam("now"),
+    ),
+    ("to_version", "to_kind", "to_level", "to_language", "to_branch", "now", "at_id"),
+)
+_KEEP_VERSION = insert_into(complaint_versions)
+_OWE = insert_into(duties)
+_UNFINISHED = Statement(
+    select(duties.c.complaint_id, duties.c.instance)
+    .where(
+        is_in(duties.c.complaint_id, "ids"),
+        duties.c.target == word(Target.SYSTEM),
+        duties.c.state.in_([word(DutyState.WAITING), word(DutyState.PARKED)]),
+    )
+    .distinct(),
+    ("ids",),
+)
+_EVENTS = {
+    Event.REGISTERED: "complaint.registered",
+    Event.SUPPLEMENTED: "complaint.supplemented",
+    Event.REREAD: "complaint.reread",
+}
+
+
+# --- claim ---------------------------------------------------------------------------------------------------------
+
+
+def claim_inbox(limit: int, now: Millis, lease_ms: int) -> Plan[list[InboxItem]]:
+    """An equal share for every channel at work; what one leaves over goes to the others."""
+    channels = [row[0] for row in (yield Ask(CHANNELS_AT_WORK))]
+    if not channels:
+        return []
+    share = -(-limit // len(channels))
+    taken: dict[str, list[Row]] = {}
+    for channel in channels:
+        taken[channel] = yield Ask(READY, (channel, now, share))
+    spare = limit - sum(map(len, taken.values()))
+    for channel in channels:
+        if spare > 0 and len(taken[channel]) == share:
+            taken[channel] = yield Ask(READY, (channel, now, share + spare))
+            spare -= len(taken[channel]) - share
+    in_turn = sorted((turn, *row) for rows in taken.values() for turn, row in enumerate(rows))[:limit]
+    ready = sorted(row[1:] for row in in_turn)
+    ids = [row[1] for row in ready]
+    yield from put(_CLAIM, [(now + lease_ms, envelope_id) for envelope_id in ids])
+    return (yield from read_items(ids))
+
+
+def read_items(ids: Sequence[str], *, claimed: bool = True) -> Plan[list[InboxItem]]:
+    """Envelopes with their context, in the order of `ids`; unknown ids are left out."""
+    rows = {row[0]: row for row in (yield from ask_for(_ITEMS, ids))}
+    receipts = [row[3] for row in rows.values() if row[3]]
+    known = {row[0]: row[1:] for row in (yield from ask_for(_COMPLAINTS, receipts))}
+    earlier: dict[str, list[tuple[str, Envelope]]] = {}
+    for receipt, envelope_id, *columns in (yield from ask_for(_EARLIER, list(known))):
+        earlier.setdefault(receipt, []).append((envelope_id, _read_envelope(columns)))
+    items = []
+    for envelope_id, claim, attempts, receipt, *columns in (rows[i] for i in ids if i in rows):
+        complaint_id, version = known.get(receipt, (None, 0))
+        items.append(
+            InboxItem(
+                id=envelope_id,
+                claim=claim if claimed else 0,
+                attempts=attempts,
+                receipt=receipt,
+                envelope=_read_envelope(columns),
+                complaint_id=complaint_id,
+                version=version,
+                earlier=[kept for kept_id, kept in earlier.get(receipt, ()) if kept_id != envelope_id],
+            )
+        )
+    return items
+
+
+def _read_envelope(columns: Sequence[Any]) -> Envelope:
+    (
+        channel,
+        adapter,
+        source_key,
+        media_type,
+        raw,
+        received_ms,
+        authenticity,
+        content,
+        thread_key,
+        window_ms,
+        thread_ends,
+        joins,
+        receipt_wanted,
+        backfill,
+        hints,
+    ) = columns
+    return Envelope(
+        channel=channel,
+        adapter=adapter,
+        source_key=source_key,
+        media_type=media_type,
+        raw=raw,
+        received_at=received_ms,
+        authenticity=Authenticity.model_validate_json(authenticity),
+        content=content,
+        thread=Thread(key=thread_key, window_ms=window_ms, ends=bool(thread_ends)) if thread_key is not None else None,
+        joins=joins,
+        receipt_wanted=bool(receipt_wanted),
+        backfill=bool(backfill),
+        hints=json.loads(hints) if hints else {},
+    )
+
+
+# --- register ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Changes:
+    """The rows of one batch, gathered so that each statement runs once for all of them."""
+
+    now: Millis
+    moves: list[Row] = field(default_factory=list)
+    given_back: list[Row] = field(default_factory=list)
+    dropped: list[Row] = field(default_factory=list)
+    opened: list[Row] = field(default_factory=list)
+    changed: list[Row] = field(default_factory=list)
+    versions: list[Row] = field(default_factory=list)
+    duties: list[Row] = field(default_factory=list)
+    history: list[Row] = field(default_factory=list)
+
+    def note(self, subject: str, subject_id: str, event: str, before: str, after: str, detail: str) -> None:
+        self.history.append((self.now, subject, subject_id, event, before, after, detail))
+
+
+_Current = dict[str, tuple[str, int]]
+"""Receipt -> (complaint id, version)."""
+
+
+def register(results: Sequence[Registered | Moved], now: Millis) -> Plan[list[bool]]:
+    """See Store.register. What was claimed and lost only its version becomes claimable again at once."""
+    held_claims = {row[0]: row[1:] for row in (yield from ask_for(_CLAIMS, [result.item.id for result in results]))}
+    registered = [result for result in results if isinstance(result, Registered)]
+    current, busy = yield from _read_current(registered)
+    changes = _Changes(now)
+    kept = []
+    for result in results:
+        claim, code = held_claims.pop(result.item.id, (None, ""))
+        if claim is None or claim != result.item.claim:
+            kept.append(False)
+        elif isinstance(result, Moved):
+            _move(changes, result.item, result.state, result.code, result.detail, result.due_ms, code)
+            kept.append(True)
+        elif result.item.receipt is None:
+            # Nothing can be forwarded or answered without a number. Released by a person, it gets one.
+            detail = "This was kept without a receipt number but reads as a complaint. Release it to give it one."
+            _move(changes, result.item, EnvelopeState.SET_ASIDE, "receipt_missing", detail, 0, code)
+            kept.append(True)
+        elif _add_version(changes, result, current, busy):
+            _move(changes, result.item, EnvelopeState.REGISTERED, "", "", 0, code)
+            kept.append(True)
+        else:
+            changes.dropped.append((result.item.id,))
+            kept.append(False)
+    yield from _write(changes)
+    return kept
+
+
+def reread(result: Registered, now: Millis) -> Plan[bool]:
+    """See Store.reread: the envelope stays where it is."""
+    current, busy = yield from _read_current([result])
+    changes = _Changes(now)
+    if not result.item.receipt or result.item.receipt not in current:
+        return False
+    if not _add_version(changes, result, current, busy):
+        return False
+    yield from _write(changes)
+    return True
+
+
+def _read_current(results: Sequence[Registered]) -> Plan[tuple[_Current, set[tuple[str, str]]]]:
+    """The complaints there are, and at which systems they have unfinished steps."""
+    receipts = [result.item.receipt for result in results if result.item.receipt]
+    current: _Current = {row[0]: (row[1], row[2]) for row in (yield from ask_for(_COMPLAINTS, receipts))}
+    busy = yield from ask_for(_UNFINISHED, [complaint_id for complaint_id, _ in current.values()])
+    return current, {(row[0], row[1]) for row in busy}
+
+
+def _add_version(changes: _Changes, result: Registered, current: _Current, busy: set[tuple[str, str]]) -> bool:
+    """False, and nothing gathered, if the complaint has moved on since the item was claimed."""
+    receipt = result.item.receipt or ""
+    complaint_id, version = current.get(receipt, (result.complaint_id, 0))
+    if complaint_id != result.complaint_id or version + 1 != result.version:
+        return False
+    now = changes.now
+    facts = (result.kind.value, result.level.value, result.language, result.branch)
+    if version == 0:
+        changes.opened.append((complaint_id, receipt, result.version, result.item.envelope.channel, *facts, now, now))
+    else:
+        changes.changed.append((result.version, *facts, now, complaint_id))
+    changes.versions.append((complaint_id, result.version, result.event.value, now, result.item.id, result.document))
+    before, after = str(version) if version else "", str(result.version)
+    changes.note("complaint", complaint_id, _EVENTS[result.event], before, after, result.item.id)
+    changes.duties.extend(_owe(result, receipt, now, busy))
+    current[receipt] = (complaint_id, result.version)
+    return True
+
+
+def _owe(result: Registered, receipt: str, now: Millis, busy: set[tuple[str, str]]) -> Iterable[Row]:
+    for duty in result.duties:
+        held = False
+        if duty.target is Target.SYSTEM:
+            at = (result.complaint_id, duty.instance)
+            held = at in busy
+            busy.add(at)
+        yield (
+            uuid_utils.uuid7().hex,
+            result.complaint_id,
+            receipt,
+            result.version,
+            result.level.value,
+            duty.target.value,
+            duty.instance,
+            duty.step,
+            duty.event.value,
+            duty.to,
+            DutyState.WAITING.value,
+            held,
+            now,
+            duty.due_ms,
+            duty.due_ms,
+            0,
+            0,
+            0,
+            False,
+            "",
+            "",
+            "",
+            now,
+            None,
+        )
+
+
+def _move(
+    changes: _Changes, item: InboxItem, state: EnvelopeState, code: str, detail: str, due_ms: int, last_code: str
+) -> None:
+    if state is EnvelopeState.ACCEPTED:
+        changes.given_back.append((due_ms, code, detail, item.id))
+        if code != last_code:
+            # Not one row per attempt: an envelope may be given back for days.
+            changes.note("envelope", item.id, "envelope.later", "accepted", "accepted", code)
+        return
+    changes.moves.append((state.value, changes.now, code, detail, item.id))
+    changes.note("envelope", item.id, f"envelope.{state.value}", "accepted", state.value, code)
+
+
+def _write(changes: _Changes) -> Plan[None]:
+    yield from put(_MOVE, changes.moves)
+    yield from put(_GIVE_BACK, changes.given_back)
+    yield from put(_DROP_LEASE, changes.dropped)
+    yield from put(_OPEN_COMPLAINT, changes.opened)
+    yield from put(_NEXT_VERSION, changes.changed)
+    yield from put(_KEEP_VERSION, changes.versions)
+    yield from put(_OWE, changes.duties)
+    yield from put(WRITE_HISTORY, changes.history)

@@ -1,0 +1,248 @@
+"""The outbox: claiming duties in order, and committing what became of them."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Integer, and_, bindparam, case, delete, false, or_, select, true, update
+
+from gateway.contract.clock import Millis
+from gateway.contract.ports import Event, Purpose
+from gateway.contract.receipt import Receipt
+from gateway.contract.verdict import Level
+from gateway.states import DutyState
+from gateway.store.accepting import WRITE_HISTORY
+from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, insert_into, is_in, put, word
+from gateway.store.rows import Duty, Settled, Target
+from gateway.store.tables import complaint_versions, complaints, duties, tickets
+
+WAITING = duties.c.state == word(DutyState.WAITING)
+PARKED = duties.c.state == word(DutyState.PARKED)
+
+READY = Statement(
+    select(duties.c.due_ms, duties.c.id)
+    .where(
+        WAITING,
+        duties.c.target == bindparam("target"),
+        duties.c.instance == bindparam("instance"),
+        duties.c.held == false(),
+        duties.c.due_ms <= bindparam("now"),
+        duties.c.lease_until_ms <= bindparam("now"),
+    )
+    .order_by(duties.c.due_ms, duties.c.id)
+    .limit(bindparam("limit", type_=Integer))
+    .with_for_update(of=duties, skip_locked=True),
+    ("target", "instance", "now", "limit"),
+)
+_CLAIM = Statement(
+    update(duties)
+    .where(duties.c.id == bindparam("at_id"))
+    .values(
+        lease_until_ms=bindparam("until"),
+        claim=duties.c.claim + 1,
+        attempts=duties.c.attempts + 1,
+        # A lease that lapsed unsettled: its worker died, and what it did is unknown.
+        uncertain=case((duties.c.lease_until_ms > 0, true()), else_=duties.c.uncertain),
+    ),
+    ("until", "at_id"),
+)
+_DUTIES = Statement(
+    select(
+        duties.c.id,
+        duties.c.claim,
+        duties.c.target,
+        duties.c.instance,
+        duties.c.step,
+        duties.c.event,
+        duties.c.to,
+        duties.c.complaint_id,
+        duties.c.receipt,
+        duties.c.version,
+        duties.c.level,
+        duties.c.attempts,
+        duties.c.uncertain,
+        tickets.c.ticket,
+        duties.c.created_ms,
+        complaint_versions.c.document,
+    )
+    .select_from(
+        duties.join(
+            complaint_versions,
+            and_(
+                complaint_versions.c.complaint_id == duties.c.complaint_id,
+                complaint_versions.c.version == duties.c.version,
+            ),
+        ).outerjoin(
+            tickets, and_(tickets.c.complaint_id == duties.c.complaint_id, tickets.c.instance == duties.c.instance)
+        )
+    )
+    .where(is_in(duties.c.id, "ids")),
+    ("ids",),
+)
+_CLAIMS = Statement(
+    select(duties.c.id, duties.c.claim, duties.c.code, duties.c.uncertain)
+    .where(is_in(duties.c.id, "ids"), WAITING)
+    .with_for_update(),
+    ("ids",),
+)
+_SETTLE = Statement(
+    update(duties)
+    .where(duties.c.id == bindparam("at_id"))
+    .values(
+        state=bindparam("to_state"),
+        since_ms=bindparam("now"),
+        due_ms=bindparam("to_due"),
+        lease_until_ms=0,
+        uncertain=bindparam("to_uncertain"),
+        code=bindparam("to_code"),
+        detail=bindparam("to_detail"),
+        reference=bindparam("to_reference"),
+        done_ms=bindparam("to_done"),
+    ),
+    ("to_state", "now", "to_due", "to_uncertain", "to_code", "to_detail", "to_reference", "to_done", "at_id"),
+)
+_behind = duties.alias("behind")
+LET_NEXT_GO = Statement(
+    update(duties)
+    .where(
+        duties.c.id
+        == select(_behind.c.id)
+        .where(
+            _behind.c.complaint_id == bindparam("of_complaint"),
+            _behind.c.target == word(Target.SYSTEM),
+            _behind.c.instance == bindparam("of_instance"),
+            _behind.c.state.in_([word(DutyState.WAITING), word(DutyState.PARKED)]),
+        )
+        .order_by(_behind.c.version, _behind.c.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    .values(held=False),
+    ("of_complaint", "of_instance"),
+)
+_FORGET_TICKET = Statement(
+    delete(tickets).where(
+        tickets.c.complaint_id == bindparam("of_complaint"), tickets.c.instance == bindparam("of_instance")
+    ),
+    ("of_complaint", "of_instance"),
+)
+_LEARN_TICKET = insert_into(tickets)
+_EXTEND = Statement(
+    update(duties)
+    .where(WAITING, duties.c.id == bindparam("at_id"), duties.c.claim == bindparam("at_claim"))
+    .values(lease_until_ms=bindparam("until")),
+    ("until", "at_id", "at_claim"),
+)
+_WARNINGS = Statement(
+    select(duties.c.id)
+    .join_from(duties, complaints, complaints.c.id == duties.c.complaint_id)
+    .where(
+        complaints.c.receipt == bindparam("receipt"),
+        WAITING,
+        duties.c.target == word(Target.NOTICE),
+        or_(duties.c.step == word(Purpose.WARNING), duties.c.step.like(word(f"{Purpose.WARNING}:%"))),
+    )
+    .with_for_update(of=duties),
+    ("receipt",),
+)
+DISMISS = Statement(
+    update(duties)
+    .where(duties.c.id == bindparam("at_id"))
+    .values(
+        state=DutyState.DISMISSED.value,
+        since_ms=bindparam("now"),
+        # A worker that still holds it is made powerless.
+        claim=duties.c.claim + 1,
+        lease_until_ms=0,
+        code=bindparam("to_code"),
+        detail=bindparam("to_detail"),
+        done_ms=bindparam("now"),
+    ),
+    ("now", "to_code", "to_detail", "at_id"),
+)
+
+
+def claim_duties(target: Target, instance: str, limit: int, now: Millis, lease_ms: int) -> Plan[list[Duty]]:
+    ids = [row[1] for row in (yield Ask(READY, (target.value, instance, now, limit)))]
+    yield from put(_CLAIM, [(now + lease_ms, duty_id) for duty_id in ids])
+    rows = {row[0]: row for row in (yield from ask_for(_DUTIES, ids))}
+    return [_read_duty(rows[duty_id]) for duty_id in ids]
+
+
+def _read_duty(row: Row) -> Duty:
+    return Duty(
+        id=row[0],
+        claim=row[1],
+        target=Target(row[2]),
+        instance=row[3],
+        step=row[4],
+        event=Event(row[5]),
+        to=row[6],
+        complaint_id=row[7],
+        receipt=Receipt(row[8]),
+        version=row[9],
+        level=Level(row[10]),
+        attempts=row[11],
+        uncertain=bool(row[12]),
+        ticket=row[13],
+        created_ms=row[14],
+        document=row[15],
+    )
+
+
+def settle(outcomes: Sequence[Settled], now: Millis) -> Plan[list[bool]]:
+    claims = {row[0]: row[1:] for row in (yield from ask_for(_CLAIMS, [outcome.duty.id for outcome in outcomes]))}
+    settled: list[Row] = []
+    moves: list[Row] = []
+    learnt: dict[tuple[str, str], str] = {}
+    finished: set[tuple[str, str]] = set()
+    kept = []
+    for outcome in outcomes:
+        duty = outcome.duty
+        claim, last_code, uncertain = claims.pop(duty.id, (None, "", False))
+        good = claim is not None and claim == duty.claim
+        kept.append(good)
+        if not good:
+            continue
+        later = outcome.state is DutyState.WAITING
+        done = outcome.state in (DutyState.DONE, DutyState.DISMISSED)
+        settled.append(
+            (
+                outcome.state.value,
+                now,
+                outcome.due_ms,
+                not done and bool(uncertain or outcome.uncertain),
+                outcome.code,
+                outcome.detail,
+                outcome.reference,
+                now if done else None,
+                duty.id,
+            )
+        )
+        # Not one row per attempt: a system may be down for days.
+        if not later or outcome.code != last_code:
+            event = "duty.later" if later else f"duty.{outcome.state.value}"
+            moves.append((now, "duty", duty.id, event, "waiting", outcome.state.value, outcome.code))
+        at = (duty.complaint_id, duty.instance)
+        if outcome.ticket is not None:
+            learnt[at] = outcome.ticket
+        if done and duty.target is Target.SYSTEM:
+            finished.add(at)
+    yield from put(_SETTLE, settled)
+    yield from put(_FORGET_TICKET, list(learnt))
+    yield from put(_LEARN_TICKET, [(*at, ticket, now) for at, ticket in learnt.items()])
+    yield from put(LET_NEXT_GO, list(finished))
+    yield from put(WRITE_HISTORY, moves)
+    return kept
+
+
+def extend(held: Sequence[Duty], now: Millis, lease_ms: int) -> Plan[None]:
+    yield from put(_EXTEND, [(now + lease_ms, duty.id, duty.claim) for duty in held])
+
+
+def cancel_warnings(receipt: Receipt, by: str, now: Millis) -> Plan[int]:
+    ids = [row[0] for row in (yield Ask(_WARNINGS, (receipt,)))]
+    yield from put(DISMISS, [(now, "acknowledged", "", duty_id) for duty_id in ids])
+    yield from put(
+        WRITE_HISTORY,
+        [(now, "duty", duty_id, "duty.dismissed", "waiting", "dismissed", f"acknowledged by {by}") for duty_id in ids],
+    )
+    return len(ids)

@@ -1,0 +1,124 @@
+"""The Store port over Plans: what every SQL engine shares. An Engine brings transactions; this says what is in them."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
+
+from gateway.contract.clock import Clock, Millis
+from gateway.contract.envelope import Accepted, Envelope
+from gateway.contract.receipt import Receipt
+from gateway.store import asking, deciding, registering, settling
+from gateway.store.accepting import Call, DrawReceipt, Outcome
+from gateway.store.plan import Plan, Put, Statement, insert_into
+from gateway.store.rows import Duty, InboxItem, Moved, Parked, Registered, Settled, Standing, Target, Trace
+from gateway.store.tables import probes
+
+T = TypeVar("T")
+
+
+class Engine(Protocol):
+    """`kind` names the work for kill points. A Plan factory may be called again when a transaction is run again."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def accept(self, call: Call) -> Awaitable[Outcome]: ...
+
+    def write(self, kind: str, plan: Callable[[], Plan[T]]) -> Awaitable[T]: ...
+
+    def read(self, plan: Callable[[], Plan[T]]) -> Awaitable[T]: ...
+
+
+_FORGET_PROBE = Statement(probes.delete(), ())
+_PROBE = insert_into(probes)
+
+
+def _probe(now: Millis) -> Plan[None]:
+    yield Put(_FORGET_PROBE, [()])
+    yield Put(_PROBE, [(1, now)])
+
+
+class SqlStore:
+    """Implements `gateway.store.port.Store`."""
+
+    def __init__(self, engine: Engine, *, draw_receipt: DrawReceipt, clock: Clock) -> None:
+        self._engine = engine
+        self._draw_receipt = draw_receipt
+        self._clock = clock
+
+    async def open(self) -> None:
+        await self._engine.open()
+
+    async def close(self) -> None:
+        await self._engine.close()
+
+    async def probe(self) -> None:
+        now = self._clock.now_ms()
+        await self._engine.write("probe", lambda: _probe(now))
+
+    async def accept(
+        self, envelopes: Sequence[Envelope], *, cursor: str | None = None, channel: str = ""
+    ) -> Sequence[Accepted]:
+        if cursor is None:
+            if not envelopes:
+                return []
+            outcome = await self._engine.accept(Call(envelopes))
+        else:
+            channels = {envelope.channel for envelope in envelopes} | ({channel} if channel else set())
+            if len(channels) != 1:
+                raise ValueError("a cursor is committed for one channel: name it, or give envelopes of one channel")
+            outcome = await self._engine.accept(Call(envelopes, (channels.pop(), cursor)))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def cursor(self, channel: str) -> str | None:
+        return await self._engine.read(lambda: asking.read_cursor(channel))
+
+    async def claim_inbox(self, limit: int, now: Millis, lease_ms: int) -> Sequence[InboxItem]:
+        return await self._engine.write("claim", lambda: registering.claim_inbox(limit, now, lease_ms))
+
+    async def register(self, results: Sequence[Registered | Moved], now: Millis) -> Sequence[bool]:
+        return await self._engine.write("register", lambda: registering.register(results, now))
+
+    async def claim_duties(
+        self, target: Target, instance: str, limit: int, now: Millis, lease_ms: int
+    ) -> Sequence[Duty]:
+        return await self._engine.write("claim", lambda: settling.claim_duties(target, instance, limit, now, lease_ms))
+
+    async def settle(self, outcomes: Sequence[Settled], now: Millis) -> Sequence[bool]:
+        return await self._engine.write("settle", lambda: settling.settle(outcomes, now))
+
+    async def extend(self, duties: Sequence[Duty], now: Millis, lease_ms: int) -> None:
+        await self._engine.write("extend", lambda: settling.extend(duties, now, lease_ms))
+
+    async def cancel_warnings(self, receipt: Receipt, by: str, now: Millis) -> int:
+        return await self._engine.write("cancel", lambda: settling.cancel_warnings(receipt, by, now))
+
+    async def trace(self, receipt: Receipt) -> Trace | None:
+        return await self._engine.read(lambda: asking.trace(receipt))
+
+    async def find_envelope(self, envelope_id: str) -> InboxItem | None:
+        items = await self._engine.read(lambda: registering.read_items([envelope_id], claimed=False))
+        return items[0] if items else None
+
+    async def find_kept(self, channel: str, since: Millis, until: Millis, after_id: str, limit: int) -> Sequence[str]:
+        return await self._engine.read(lambda: asking.find_kept(channel, since, until, after_id, limit))
+
+    async def parked(self, limit: int, after_id: str = "") -> Sequence[Parked]:
+        return await self._engine.read(lambda: asking.parked(limit, after_id))
+
+    async def release(self, ids: Sequence[str], by: str, now: Millis) -> Sequence[bool]:
+        return await self._engine.write("release", lambda: deciding.release(ids, by, now, self._draw_receipt))
+
+    async def dismiss(self, ids: Sequence[str], why: str, by: str, now: Millis) -> Sequence[bool]:
+        return await self._engine.write("dismiss", lambda: deciding.dismiss(ids, why, by, now))
+
+    async def reread(self, result: Registered, now: Millis) -> bool:
+        return await self._engine.write("register", lambda: registering.reread(result, now))
+
+    async def standings(self) -> Sequence[Standing]:
+        return await self._engine.read(asking.standings)
+
+    async def totals(self) -> Sequence[Standing]:
+        return await self._engine.read(asking.totals)

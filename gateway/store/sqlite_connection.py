@@ -1,0 +1,159 @@
+"""SQLite as the store uses it: connections with their settings, statements compiled once, Plans run synchronously."""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import make_url
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
+from sqlalchemy.exc import ArgumentError
+
+from gateway.store.plan import Plan, Put, Row, Statement
+from gateway.store.port import StoreUnavailable
+
+T = TypeVar("T")
+
+BUSY_MS = 5_000
+"""How long a writer waits for another process (a command of an operator) to commit."""
+
+_SETTINGS = (
+    "PRAGMA synchronous = FULL",
+    f"PRAGMA busy_timeout = {BUSY_MS}",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA trusted_schema = OFF",
+    # The store checkpoints by itself, away from the writer (see keeper.py).
+    "PRAGMA wal_autocheckpoint = 0",
+    "PRAGMA journal_size_limit = 67108864",
+)
+_WRITER_CACHE_KIB = 65_536
+"""Holds the inner pages and the recent leaves of all indexes; key and receipt indexes are random by nature."""
+_READER_CACHE_KIB = 8_192
+
+_STORAGE_FAILURES = frozenset(
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+
+
+def find_path(url: str) -> Path:
+    """`sqlite:///relative.db`, `sqlite:////absolute.db` -> the file. Raises ValueError for anything else."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError("the store's url is not of the form sqlite:///path") from None
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        raise ValueError("the store's url is not of the form sqlite:///path")
+    return Path(parsed.database)
+
+
+def create_file(path: Path) -> None:
+    """An empty file only its owner can read, where there is none: it will hold what customers said."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def connect(path: Path, *, write: bool) -> sqlite3.Connection:
+    """An autocommit connection to an existing database. Usable from any one thread at a time."""
+    mode = "rw" if write else "ro"
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=512,
+    )
+    for setting in _SETTINGS:
+        connection.execute(setting)
+    connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB if write else _READER_CACHE_KIB}")
+    return connection
+
+
+def is_storage_failure(error: BaseException) -> bool:
+    """The disk or the file, and not a mistake in a statement or its values."""
+    # Extended codes hold the primary one in their low byte (https://www.sqlite.org/rescode.html).
+    return isinstance(error, sqlite3.Error) and (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _STORAGE_FAILURES
+
+
+def to_unavailable(error: BaseException) -> StoreUnavailable:
+    return StoreUnavailable(f"the database cannot be used now ({getattr(error, 'sqlite_errorname', 'unknown')})")
+
+
+class _Compiled:
+    """A statement as SQLite takes it: text with `?`, and for each `?` where its value comes from."""
+
+    def __init__(self, statement: Statement) -> None:
+        compiled: Any = statement.element.compile(dialect=sqlite_dialect(paramstyle="qmark"))
+        names = statement.names
+        self.text = str(compiled)
+        self.sources = [
+            (names.index(name), None) if name in names else (-1, compiled.params[name]) for name in compiled.positiontup
+        ]
+        self.in_order = [index for index, _ in self.sources] == list(range(len(names)))
+        self.lists = {index: name for index, name in enumerate(names) if f"[POSTCOMPILE_{name}]" in self.text}
+        self._sized: dict[int, str] = {}
+
+    def bind(self, values: Row) -> Row:
+        return values if self.in_order else tuple([c if i < 0 else values[i] for i, c in self.sources])
+
+    def expand(self, values: Row) -> tuple[str, Row]:
+        """`IN (?, ?, ...)` in a few sizes only, the last value repeated, so that statements stay prepared."""
+        ((position, name),) = self.lists.items()
+        given: Sequence[Any] = values[position]
+        size = 1 << (len(given) - 1).bit_length()
+        text = self._sized.get(size)
+        if text is None:
+            text = self._sized[size] = self.text.replace(f"(__[POSTCOMPILE_{name}])", f"({', '.join('?' * size)})")
+        bound: list[Any] = []
+        for index, constant in self.sources:
+            if index == position:
+                bound += given
+                bound += [given[-1]] * (size - len(given))
+            else:
+                bound.append(constant if index < 0 else values[index])
+        return text, tuple(bound)
+
+
+_compile = cache(_Compiled)
+
+
+def run(connection: sqlite3.Connection, plan: Plan[T]) -> T:
+    """Run a Plan inside the transaction that is open on the connection."""
+    try:
+        step = next(plan)
+        while True:
+            compiled = _compile(step.statement)
+            if isinstance(step, Put):
+                rows = step.rows if compiled.in_order else map(compiled.bind, step.rows)
+                connection.executemany(compiled.text, rows)
+                step = plan.send([])
+            elif compiled.lists:
+                step = plan.send(connection.execute(*compiled.expand(step.values)).fetchall())
+            else:
+                step = plan.send(connection.execute(compiled.text, compiled.bind(step.values)).fetchall())
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+def explain(connection: sqlite3.Connection, statement: Statement) -> list[str]:
+    """How SQLite would run it, one line per table, with any values."""
+    compiled = _compile(statement)
+    text = compiled.text
+    for name in compiled.lists.values():
+        text = text.replace(f"(__[POSTCOMPILE_{name}])", "(?)")
+    rows = connection.execute(f"EXPLAIN QUERY PLAN {text}", (None,) * text.count("?"))
+    return [row[3] for row in rows]

@@ -1,0 +1,213 @@
+"""The tables, portable between SQLite and PostgreSQL.
+
+Times are integer milliseconds UTC, ids UUIDv7 as 32 hex digits (they grow, so new rows sit together on the last pages).
+What never changes (`envelopes`, `complaint_versions`) is apart from what moves (`inbox`, `duties`): a move rewrites a
+short row, never the raw bytes. Every index over something that moves is partial and holds unfinished rows only, so its
+size follows the work in hand and not the years of history.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+REVISION = "0001"
+"""The revision of the migrations that this code works on."""
+
+metadata = MetaData(
+    naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_N_name)s"},
+)
+
+
+def _id(name: str, **options: bool) -> Column[str]:
+    return Column(name, String(32), **options)  # type: ignore[arg-type]
+
+
+def _index_where(name: str, condition: str, *columns: str) -> Index:
+    return Index(name, *columns, sqlite_where=text(condition), postgresql_where=text(condition))
+
+
+envelopes = Table(
+    "envelopes",
+    metadata,
+    _id("id", primary_key=True),
+    # blake2b-128 of channel NUL source_key: short and of one length, however long the source key is.
+    Column("key", LargeBinary(16), nullable=False),
+    Column("receipt", String(12)),
+    # Place inside the receipt's matter, from 0; with the receipt unique, so a receipt is never drawn twice.
+    Column("part", Integer, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("adapter", Text, nullable=False),
+    Column("source_key", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("content", LargeBinary(32), nullable=False),
+    Column("authenticity", Text, nullable=False),
+    Column("thread_key", Text),
+    Column("thread_window_ms", BigInteger),
+    Column("thread_ends", Boolean, nullable=False),
+    Column("joins", Text),
+    Column("receipt_wanted", Boolean, nullable=False),
+    Column("backfill", Boolean, nullable=False),
+    Column("hints", Text, nullable=False),
+    # Last, so that reading the columns above never walks through the pages of a large body.
+    Column("raw", LargeBinary, nullable=False),
+    Index("ix_envelopes_key", "key", unique=True),
+    Index(
+        "ix_envelopes_receipt",
+        "receipt",
+        "part",
+        unique=True,
+        sqlite_where=text("receipt IS NOT NULL"),
+        postgresql_where=text("receipt IS NOT NULL"),
+    ),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    _id("id", primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("receipt", String(12)),
+    Column("part", Integer, nullable=False),
+    Column("state", String(12), nullable=False),
+    # When it came into this state.
+    Column("since_ms", BigInteger, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("lease_until_ms", BigInteger, nullable=False),
+    Column("claim", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    _index_where("ix_inbox_accepted", "state = 'accepted'", "channel", "since_ms", "id"),
+    _index_where("ix_inbox_accepted_receipt", "state = 'accepted'", "receipt", "part"),
+    _index_where("ix_inbox_set_aside", "state = 'set_aside'", "id"),
+    sqlite_with_rowid=False,
+)
+
+threads = Table(
+    "threads",
+    metadata,
+    # blake2b-128 of channel NUL thread key.
+    Column("key", LargeBinary(16), primary_key=True),
+    Column("receipt", String(12), nullable=False),
+    Column("last_ms", BigInteger, nullable=False),
+    Column("ended", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("cursor", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
+complaints = Table(
+    "complaints",
+    metadata,
+    _id("id", primary_key=True),
+    Column("receipt", String(12), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("branch", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    Index("ix_complaints_receipt", "receipt", unique=True),
+    sqlite_with_rowid=False,
+)
+
+complaint_versions = Table(
+    "complaint_versions",
+    metadata,
+    _id("complaint_id", primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("event", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    _id("envelope_id", nullable=False),
+    Column("document", LargeBinary, nullable=False),
+)
+
+duties = Table(
+    "duties",
+    metadata,
+    _id("id", primary_key=True),
+    _id("complaint_id", nullable=False),
+    Column("receipt", String(12), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("target", String(8), nullable=False),
+    Column("instance", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("to", Text, nullable=False),
+    Column("state", String(12), nullable=False),
+    # Behind an earlier unfinished step of the same complaint at the same system. A column and not a question asked at
+    # every claim: with a system down for a day, the steps behind would be read over and over.
+    Column("held", Boolean, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    # Since when it is owed: when it was due first. `due_ms` moves with every retry, this does not.
+    Column("owed_ms", BigInteger, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    # Above 0 from the claim until its outcome is settled; a claim that finds it above 0 follows a worker that died.
+    Column("lease_until_ms", BigInteger, nullable=False),
+    Column("claim", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("uncertain", Boolean, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("done_ms", BigInteger),
+    Index("ix_duties_complaint", "complaint_id"),
+    # Claims read it in this order; standings count from it alone.
+    _index_where("ix_duties_waiting", "state = 'waiting'", "target", "instance", "held", "due_ms", "id", "owed_ms"),
+    _index_where("ix_duties_parked", "state = 'parked'", "id"),
+    sqlite_with_rowid=False,
+)
+
+tickets = Table(
+    "tickets",
+    metadata,
+    _id("complaint_id", primary_key=True),
+    Column("instance", Text, primary_key=True),
+    Column("ticket", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+history = Table(
+    "history",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("subject", String(12), nullable=False),
+    _id("subject_id", nullable=False),
+    Column("event", Text, nullable=False),
+    Column("before", String(12), nullable=False),
+    Column("after", String(12), nullable=False),
+    Column("detail", Text, nullable=False),
+    # By subject alone: subjects are young when they move, so this index grows at its end; by receipt it would not.
+    Index("ix_history_subject", "subject_id"),
+)
+
+probes = Table(
+    "probes",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+)
