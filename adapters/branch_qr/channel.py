@@ -1,13 +1,15 @@
 """`/b/{token}`: the form behind a branch's code, and the same as JSON."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import BinaryIO
 
 from adapters.branch_qr.files import split_submissions
 from adapters.branch_qr.settings import ChannelSettings
-from adapters.branch_qr.tokens import Place, find_keys, read_token
+from adapters.branch_qr.tokens import Place, find_keys, make_token, read_token
 from gateway.contract.call import Call, Reply, Route
 from gateway.contract.clock import Millis
 from gateway.contract.complaint import Authenticity
@@ -95,6 +97,26 @@ class BranchPage:
             entry, branch_code=envelope.hints.get("branch", ""), language=envelope.hints.get("language", "")
         )
 
+    def find_branch_link(self, code: str) -> str:
+        """The address behind the code of a branch. Raises KeyError for one that is not in the table."""
+        return f"{self._house.public_url}/b/{make_token(self._keys, self._house.branches[code].code)}"
+
+    def write_posters(self, codes: Sequence[str], folder: Path, formats: Sequence[str]) -> Sequence[Path]:
+        """One file per branch and format, named by the branch's code: svg and pdf are A4 posters, png the code alone."""
+        from adapters.branch_qr.poster import Poster, write_poster
+
+        written = []
+        for code in codes:
+            branch = self._house.branches[code]
+            poster = Poster(
+                bank=self._house.bank_name,
+                branch=branch.name,
+                hotline=self._house.bank_hotline,
+                link=self.find_branch_link(code),
+            )
+            written += [write_poster(poster, folder / f"{_name_file(code)}.{ending}") for ending in formats]
+        return written
+
     def _find_place(self, token: str) -> Place:
         place = read_token(self._keys, token)
         if place.version in self._settings.revoked_keys or place.branch in self._settings.revoked_branches:
@@ -132,6 +154,10 @@ class BranchPage:
             thread=Thread(key=where + thread_key, window_ms=THREAD_WINDOW_MS) if thread_key else None,
             hints={key: value for key, value in hints.items() if value},
         )
+
+
+def _name_file(code: str) -> str:
+    return re.sub(r"[^\w.-]", "_", code)
 
 
 def open_channel(instance: str, settings: ChannelSettings, house: House) -> BranchPage:
