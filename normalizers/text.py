@@ -91,9 +91,9 @@ def fold(text: str, *, compact: bool = False) -> Folded:
     return Folded(text, _table(compact=compact))
 
 
-def simplify(text: str) -> str:
-    """Traditional -> simplified, character by character: same length, same offsets."""
-    return text.translate(_simplified())
+def plain(text: str) -> str:
+    """Same length, same offsets: full-width ASCII -> ASCII and traditional -> simplified, for rules that cut out spans."""
+    return text.translate(_plain_table())
 
 
 class _Table(dict[int, str]):
@@ -129,6 +129,24 @@ class _Table(dict[int, str]):
 @cache
 def _table(*, compact: bool) -> _Table:
     return _Table(compact=compact)
+
+
+class _PlainTable(dict[int, str]):
+    def __missing__(self, code: int) -> str:
+        # A miss costs `str.translate` an exception; one entry per character ever seen does not.
+        char = chr(code)
+        if len(self) < _TABLE_LIMIT:
+            self[code] = char
+        return char
+
+
+@cache
+def _plain_table() -> _PlainTable:
+    widths = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
+    # Sentence marks keep their width: they end Chinese sentences, their ASCII likes stand inside numbers and names.
+    for mark in "，。！？；：（）":
+        widths.pop(ord(mark), None)
+    return _PlainTable(_simplified() | widths | {0x3000: " "})
 
 
 @cache
