@@ -144,7 +144,7 @@ class Hotline:
             "status_url": f"{self._status_url}{kept.receipt}",
         }
         status = 200 if kept.duplicate or self._success else 201
-        return Reply(status, json.dumps(body, ensure_ascii=False).encode(), _JSON)
+        return Reply(status, json.dumps(body).encode(), _JSON)
 
     def refuse(self, call: Call, error: AdapterError) -> Reply | None:  # noqa: ARG002 - problem+json suits every sender
         return None

@@ -7,6 +7,7 @@ Names are read liberally (`callId`, `call-id`, `speaker` for `role` ...); fields
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from adapters.hotline.format import Context, Format, require_words
@@ -21,6 +22,7 @@ TURNS = ("turns", "utterances", "dialogue", "dialog", "conversation", "messages"
 TEXT = ("text", "content", "narrative", "transcript", "message", "complaint", "description", "投诉内容", "内容")
 CALL_ID = ("callid", "id", "externalid", "sessionid", "conversationid", "contactid", "uuid", "recordid", "通话id")
 START = ("start", "starttime", "startedat", "begintime", "calltime", "submittedat", "createdat", "timestamp", "time")
+_WORDS = frozenset((*TURNS, *TEXT))
 SAID = ("text", "content", "words", "sentence", "utterance", "message", "humantranscript", "transcript")
 VOICE = ("role", "speaker", "speakerrole", "participant", "party", "from", "channel", "channelindex", "spk")
 BEGIN = ("beginms", "startms", "begin", "start", "begintime", "starttime", "offsetms")
@@ -34,7 +36,12 @@ _REPORTED = 20
 
 def fold_names(value: Mapping[str, Any]) -> dict[str, Any]:
     """`callId`, `call_id` and `call-id` are one name."""
-    return {name.replace("_", "").replace("-", "").lower(): each for name, each in value.items()}
+    return {_fold(name): each for name, each in value.items()}
+
+
+@lru_cache(1024)
+def _fold(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
 
 
 def _pick(folded: Mapping[str, Any], names: tuple[str, ...]) -> Any:
@@ -42,7 +49,11 @@ def _pick(folded: Mapping[str, Any], names: tuple[str, ...]) -> Any:
 
 
 def _pick_turns(folded: Mapping[str, Any]) -> list[Any] | None:
-    return next((folded[name] for name in TURNS if isinstance(folded.get(name), list)), None)
+    for name in TURNS:
+        if name in folded and isinstance(folded[name], list):
+            turns: list[Any] = folded[name]
+            return turns
+    return None
 
 
 def _pick_text(folded: Mapping[str, Any]) -> str:
@@ -56,15 +67,17 @@ def _is_turns(value: Any) -> bool:
         return _pick(folded, VOICE) is not None and isinstance(_pick(folded, SAID), str)
     if not isinstance(value, dict):
         return False
-    folded = fold_names(value)
-    return any(name in folded for name in (*TURNS, *TEXT))
+    return "text" in value or "turns" in value or not _WORDS.isdisjoint(fold_names(value))
 
 
 def find_call_id(value: Any) -> str:
     if not isinstance(value, dict):
         return ""
     folded = fold_names(value)
-    return next((found for name in CALL_ID if (found := read_id(folded.get(name)))), "")
+    for name in CALL_ID:
+        if name in folded and (found := read_id(folded[name])):
+            return found
+    return ""
 
 
 def is_call(value: Any) -> bool:
@@ -75,16 +88,20 @@ def is_call(value: Any) -> bool:
     return _pick_turns(folded) is not None or (bool(find_call_id(value)) and bool(_pick_text(folded)))
 
 
+def _has_words(value: Any) -> bool:
+    return isinstance(value, str) and value != "" and not value.isspace()
+
+
 def _check(value: Any) -> Mapping[str, str]:
     folded = {"turns": value} if isinstance(value, list) else fold_names(value)
     turns = _pick_turns(folded)
+    words = any(_has_words(folded.get(name)) for name in TEXT)
     if turns is None:
-        return {} if _pick_text(folded) else {"text": "must hold the words of the call (or give turns)"}
+        return {} if words else {"text": "must hold the words of the call (or give turns)"}
     problems: dict[str, str] = {}
-    words = bool(_pick_text(folded))
     for place, turn in enumerate(turns):
         said = turn if isinstance(turn, str) else _pick(fold_names(turn), SAID) if isinstance(turn, dict) else 0
-        words = words or (isinstance(said, str) and not said.isspace())
+        words = words or _has_words(said)
         if said is not None and not isinstance(said, str) and len(problems) < _REPORTED:
             path, what = (
                 (f"turns[{place}].text", "must be text")

@@ -1,0 +1,152 @@
+"""The book itself: one SQLite file, one row a complaint, one row a delivery.
+
+Exactly once: the delivery id is a primary key and its row is written in the transaction that changes the entry.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from gateway.contract.clock import to_datetime
+from gateway.contract.complaint import Complaint
+from gateway.contract.errors import AdapterError, AlreadyThere, Misconfigured
+from gateway.contract.ports import Delivered, Delivery
+
+EDITION = 1
+_SCHEMA = """
+CREATE TABLE entries (
+    receipt TEXT PRIMARY KEY, ticket TEXT NOT NULL UNIQUE, complaint_id TEXT NOT NULL, version INTEGER NOT NULL,
+    kind TEXT NOT NULL, level TEXT NOT NULL, channel TEXT NOT NULL, branch TEXT NOT NULL, title TEXT NOT NULL,
+    document BLOB NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL
+) STRICT;
+CREATE TABLE entry_events (
+    delivery TEXT PRIMARY KEY, receipt TEXT NOT NULL REFERENCES entries, step TEXT NOT NULL,
+    version INTEGER NOT NULL, at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE day_numbers (day TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT;
+"""
+_WRITE = """
+INSERT INTO entries VALUES (:receipt, :ticket, :id, :version, :kind, :level, :channel, :branch, :title, :document, :now, :now)
+ON CONFLICT (receipt) DO UPDATE SET
+    version = excluded.version, kind = excluded.kind, level = excluded.level, branch = excluded.branch,
+    title = excluded.title, document = excluded.document, updated = excluded.updated
+WHERE excluded.version > entries.version
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    receipt: str
+    ticket: str
+    complaint_id: str
+    version: int
+    kind: str
+    level: str
+    channel: str
+    branch: str
+    title: str
+    document: bytes
+    created: datetime
+    updated: datetime
+
+    @property
+    def complaint(self) -> Complaint:
+        return Complaint.model_validate_json(self.document)
+
+
+def open_book(path: Path) -> sqlite3.Connection:
+    """Makes the book where there is none. Raises Misconfigured for a newer one, sqlite3.Error for what is no book."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    book = sqlite3.connect(path, isolation_level=None, timeout=5)
+    try:
+        _prepare(book)
+    except BaseException:
+        book.close()
+        raise
+    return book
+
+
+def _prepare(book: sqlite3.Connection) -> None:
+    book.execute("PRAGMA journal_mode = WAL")
+    book.execute("PRAGMA synchronous = FULL")
+    book.execute("PRAGMA foreign_keys = ON")
+    book.execute("BEGIN IMMEDIATE")
+    edition = book.execute("PRAGMA user_version").fetchone()[0]
+    if edition > EDITION:
+        raise Misconfigured("ledger_newer", "The ledger was written by a newer version of the gateway; run that one.")
+    if edition == 0:
+        for statement in _SCHEMA.split(";"):
+            book.execute(statement)
+        book.execute(f"PRAGMA user_version = {EDITION}")
+    book.execute("COMMIT")
+
+
+def write_deliveries(
+    book: sqlite3.Connection, deliveries: Sequence[tuple[Delivery, Complaint]], now_ms: int, day: str
+) -> Sequence[Delivered | AdapterError]:
+    """All in one commit; one outcome each. `day` (YYYYMMDD) goes into the numbers of new entries."""
+    book.execute("BEGIN IMMEDIATE")
+    try:
+        outcomes = [_write(book, delivery, complaint, now_ms, day) for delivery, complaint in deliveries]
+        book.execute("COMMIT")
+    except BaseException:
+        if book.in_transaction:
+            book.execute("ROLLBACK")
+        raise
+    return outcomes
+
+
+def _write(
+    book: sqlite3.Connection, delivery: Delivery, complaint: Complaint, now_ms: int, day: str
+) -> Delivered | AdapterError:
+    found = book.execute("SELECT ticket FROM entries WHERE receipt = ?", (delivery.receipt,)).fetchone()
+    ticket: str = found[0] if found else ""
+    if ticket and book.execute("SELECT 1 FROM entry_events WHERE delivery = ?", (delivery.id,)).fetchone():
+        return AlreadyThere("already_entered", "This delivery is in the ledger.", ticket=ticket)
+    ticket = ticket or _next_ticket(book, day)
+    book.execute(
+        _WRITE,
+        {
+            "receipt": delivery.receipt,
+            "ticket": ticket,
+            "id": complaint.id,
+            "version": delivery.version,
+            "kind": complaint.kind.value,
+            "level": complaint.verdict.level.value,
+            "channel": complaint.channel.instance,
+            "branch": complaint.branch.code if complaint.branch else "",
+            "title": complaint.title,
+            "document": delivery.document,
+            "now": now_ms,
+        },
+    )
+    event = (delivery.id, delivery.receipt, delivery.step, delivery.version, now_ms)
+    book.execute("INSERT INTO entry_events VALUES (?, ?, ?, ?, ?)", event)
+    return Delivered(ticket=ticket, reference=ticket)
+
+
+def _next_ticket(book: sqlite3.Connection, day: str) -> str:
+    number = book.execute(
+        "INSERT INTO day_numbers VALUES (?, 1) ON CONFLICT (day) DO UPDATE SET last = last + 1 RETURNING last", (day,)
+    ).fetchone()[0]
+    return f"TZ-{day}-{number:06}"
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """All entries in the order of their tickets. Raises sqlite3.Error where there is no book."""
+    return list(iterate_entries(path))
+
+
+def iterate_entries(path: Path) -> Iterator[Entry]:
+    book = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        for row in book.execute("SELECT * FROM entries ORDER BY created, ticket"):
+            names = Entry.__dataclass_fields__
+            fields = dict(zip(names, row, strict=True))
+            yield Entry(
+                **fields | {"created": to_datetime(fields["created"]), "updated": to_datetime(fields["updated"])}
+            )
+    finally:
+        book.close()

@@ -1,0 +1,1 @@
+"""Any system of record that takes signed JSON over HTTP (Standard Webhooks)."""
