@@ -141,7 +141,7 @@ class Gateway:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         self._workers.close()
-        for party in (*self.systems.values(), *self.notices.values()):
+        for party in [*self.systems.values(), *self.notices.values()]:
             await party.close()
         await self.store.close()
         log.info("stopped")
@@ -210,7 +210,7 @@ class Gateway:
         self._health.add_to(intake)
         if Role.ACCEPT in self._roles:
             await self._open_channels(intake)
-        self._runner = web.AppRunner(intake.app, access_log=None, shutdown_timeout=server.drain_s)
+        self._runner = web.ServerRunner(intake.build_server(), shutdown_timeout=server.drain_s)
         await self._runner.setup()
         await web.SockSite(self._runner, self._socket, backlog=1024).start()
 

@@ -10,7 +10,7 @@ from gateway.contract.clock import Millis
 class Call:
     """One request as the channel sees it.
 
-    `headers` have lower-case names; of a repeated header or query name the last value counts.
+    `headers` are found in any case; ask for lower-case names. Of a repeated header or query name one value counts.
     `url` is the public address the party called, query included: some signatures cover it.
     `params` are the placeholders of the route, e.g. `{"token": "qr1..."}`.
     `remote` is the caller's address after trusted proxies.
