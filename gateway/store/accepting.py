@@ -16,24 +16,34 @@ from gateway.contract.clock import Millis
 from gateway.contract.envelope import Accepted, Envelope, Thread
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
-from gateway.store.plan import Ask, Plan, Put, Row, Statement, ask_for, insert_into, is_in, put
+from gateway.store.plan import Ask, Plan, Put, Row, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.port import KeyConflict, StoreUnavailable
-from gateway.store.tables import cursors, envelopes, history, inbox, threads
+from gateway.store.tables import complaint_versions, complaints, cursors, envelopes, history, inbox, threads
 
 DrawReceipt: TypeAlias = Callable[[], Receipt]
 DRAWS = 64
 """Rounds of drawing before the numbers count as used up."""
 
+UNREGISTERED = inbox.c.state != word(EnvelopeState.REGISTERED)
+
 _KNOWN = Statement(
-    select(envelopes.c.key, envelopes.c.id, envelopes.c.receipt, envelopes.c.part, envelopes.c.content).where(
-        is_in(envelopes.c.key, "keys")
-    ),
+    select(envelopes.c.key, envelopes.c.id, inbox.c.receipt, inbox.c.part, envelopes.c.content)
+    .join_from(envelopes, inbox, inbox.c.id == envelopes.c.id)
+    .where(is_in(envelopes.c.key, "keys")),
     ("keys",),
 )
-_LAST_PARTS = Statement(
-    select(envelopes.c.receipt, func.max(envelopes.c.part))
-    .where(is_in(envelopes.c.receipt, "receipts"))
-    .group_by(envelopes.c.receipt),
+_LAST_UNREGISTERED = Statement(
+    select(inbox.c.receipt, func.max(inbox.c.part))
+    .where(is_in(inbox.c.receipt, "receipts"), UNREGISTERED)
+    .group_by(inbox.c.receipt),
+    ("receipts",),
+)
+_LAST_REGISTERED = Statement(
+    select(complaints.c.receipt, func.max(inbox.c.part))
+    .join_from(complaints, complaint_versions, complaint_versions.c.complaint_id == complaints.c.id)
+    .join(inbox, inbox.c.id == complaint_versions.c.envelope_id)
+    .where(is_in(complaints.c.receipt, "receipts"))
+    .group_by(complaints.c.receipt),
     ("receipts",),
 )
 _THREADS = Statement(
@@ -160,8 +170,8 @@ def _assign_matters(fresh: Sequence[_Entry], draw_receipt: DrawReceipt) -> Plan[
     matters: dict[str, _Matter] = {}
     keyed = [(entry, envelope, _hash_thread(envelope)) for entry in fresh if (envelope := entry.envelope)]
     rows = yield from ask_for(_THREADS, list({key for _, _, key in keyed if key}))
-    asked = {row[1] for row in rows} | {envelope.joins for _, envelope, _ in keyed if envelope.joins}
-    for receipt, last_part in (yield from ask_for(_LAST_PARTS, list(asked))):
+    asked = {Receipt(row[1]) for row in rows} | {Receipt(e.joins) for _, e, _ in keyed if e.joins}
+    for receipt, last_part in (yield from _find_last_parts(list(asked))).items():
         matters[receipt] = _Matter(receipt, last_part)
     for key, receipt, last_ms, ended in rows:
         open_threads[key] = _OpenThread(matters[receipt], last_ms, bool(ended), is_new=False)
@@ -196,6 +206,14 @@ def _is_open(found: _OpenThread, thread: Thread, received_at: Millis) -> bool:
     return not found.ended and (thread.window_ms is None or received_at - found.last_ms <= thread.window_ms)
 
 
+def _find_last_parts(receipts: Sequence[Receipt]) -> Plan[dict[Receipt, int]]:
+    """The receipts among these that exist, with the place of the last envelope under each."""
+    found = {row[0]: row[1] for row in (yield from ask_for(_LAST_REGISTERED, receipts))}
+    for receipt, part in (yield from ask_for(_LAST_UNREGISTERED, receipts)):
+        found[receipt] = max(part, found.get(receipt, 0))
+    return found
+
+
 def _draw_receipts(matters: Sequence[_Matter], draw_receipt: DrawReceipt) -> Plan[None]:
     """Numbers that nobody has. Asked inside the accepting transaction, and unique by index whatever happens."""
     waiting = list(matters)
@@ -204,7 +222,7 @@ def _draw_receipts(matters: Sequence[_Matter], draw_receipt: DrawReceipt) -> Pla
         if not waiting:
             return
         drawn = [draw_receipt() for _ in waiting]
-        used.update(row[0] for row in (yield from ask_for(_LAST_PARTS, drawn)))
+        used.update((yield from _find_last_parts(drawn)))
         still = []
         for matter, receipt in zip(waiting, drawn, strict=True):
             if receipt in used:
@@ -233,8 +251,6 @@ def _write_envelope(entry: _Entry) -> Row:
     return (
         entry.id,
         entry.key,
-        entry.matter.receipt if entry.matter else None,
-        entry.part,
         envelope.channel,
         envelope.adapter,
         envelope.source_key,

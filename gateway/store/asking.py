@@ -9,6 +9,7 @@ from gateway.contract.clock import Millis
 from gateway.contract.ports import Event
 from gateway.contract.receipt import Receipt
 from gateway.states import DutyState, EnvelopeState
+from gateway.store.accepting import UNREGISTERED
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, is_in, word
 from gateway.store.rows import DutyFacts, EnvelopeFacts, HistoryRow, Parked, Standing, Target, Trace
 from gateway.store.settling import PARKED, WAITING
@@ -18,23 +19,27 @@ _ACCEPTED = inbox.c.state == word(EnvelopeState.ACCEPTED)
 SET_ASIDE = inbox.c.state == word(EnvelopeState.SET_ASIDE)
 
 _CURSOR = Statement(select(cursors.c.cursor).where(cursors.c.channel == bindparam("channel")), ("channel",))
-_ENVELOPES = Statement(
-    select(
-        envelopes.c.id,
-        envelopes.c.channel,
-        envelopes.c.adapter,
-        envelopes.c.source_key,
-        envelopes.c.media_type,
-        envelopes.c.raw,
-        envelopes.c.received_ms,
-        inbox.c.state,
-        inbox.c.code,
-        inbox.c.detail,
-    )
-    .join_from(envelopes, inbox, inbox.c.id == envelopes.c.id)
-    .where(envelopes.c.receipt == bindparam("receipt"))
-    .order_by(envelopes.c.part),
-    ("receipt",),
+_ENVELOPE_FACTS = select(
+    inbox.c.part,
+    envelopes.c.id,
+    envelopes.c.channel,
+    envelopes.c.adapter,
+    envelopes.c.source_key,
+    envelopes.c.media_type,
+    envelopes.c.raw,
+    envelopes.c.received_ms,
+    inbox.c.state,
+    inbox.c.code,
+    inbox.c.detail,
+).join_from(envelopes, inbox, inbox.c.id == envelopes.c.id)
+UNREGISTERED_ENVELOPES = Statement(
+    _ENVELOPE_FACTS.where(inbox.c.receipt == bindparam("receipt"), UNREGISTERED), ("receipt",)
+)
+REGISTERED_ENVELOPES = Statement(
+    _ENVELOPE_FACTS.join(complaint_versions, complaint_versions.c.envelope_id == envelopes.c.id).where(
+        complaint_versions.c.complaint_id == bindparam("id"), complaint_versions.c.event != word(Event.REREAD)
+    ),
+    ("id",),
 )
 _COMPLAINT = Statement(select(complaints.c.id).where(complaints.c.receipt == bindparam("receipt")), ("receipt",))
 _VERSIONS = Statement(
@@ -182,11 +187,14 @@ def read_cursor(channel: str) -> Plan[str | None]:
 
 
 def trace(receipt: Receipt) -> Plan[Trace | None]:
-    kept = yield Ask(_ENVELOPES, (receipt,))
-    if not kept:
-        return None
+    kept = yield Ask(UNREGISTERED_ENVELOPES, (receipt,))
     found = yield Ask(_COMPLAINT, (receipt,))
     complaint_id: str | None = found[0][0] if found else None
+    if complaint_id:
+        kept += yield Ask(REGISTERED_ENVELOPES, (complaint_id,))
+    if not kept:
+        return None
+    kept.sort()
     versions: list[Row] = []
     owed: list[Row] = []
     numbers: list[Row] = []
@@ -194,7 +202,7 @@ def trace(receipt: Receipt) -> Plan[Trace | None]:
         versions = yield Ask(_VERSIONS, (complaint_id,))
         owed = yield Ask(_DUTIES, (complaint_id,))
         numbers = yield Ask(_TICKETS, (complaint_id,))
-    subjects = [row[0] for row in kept] + [row[0] for row in owed] + ([complaint_id] if complaint_id else [])
+    subjects = [row[1] for row in kept] + [row[0] for row in owed] + ([complaint_id] if complaint_id else [])
     moves = yield from ask_for(_HISTORY, subjects)
     return Trace(
         receipt=receipt,
@@ -213,7 +221,7 @@ def trace(receipt: Receipt) -> Plan[Trace | None]:
                 code=code,
                 detail=detail,
             )
-            for envelope_id, channel, adapter, source_key, media_type, raw, received_ms, state, code, detail in kept
+            for _, envelope_id, channel, adapter, source_key, media_type, raw, received_ms, state, code, detail in kept
         ],
         versions=[(version, Event(event), at_ms, document) for version, event, at_ms, document in versions],
         duties=[_read_duty_facts(row) for row in owed],

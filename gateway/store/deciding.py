@@ -10,7 +10,7 @@ from gateway.store.accepting import WRITE_HISTORY, DrawReceipt, draw_one
 from gateway.store.plan import Plan, Row, Statement, ask_for, is_in, put
 from gateway.store.rows import Target
 from gateway.store.settling import DISMISS, LET_NEXT_GO
-from gateway.store.tables import duties, envelopes, inbox
+from gateway.store.tables import duties, inbox
 
 _ENVELOPES = Statement(
     select(inbox.c.id, inbox.c.state, inbox.c.receipt).where(is_in(inbox.c.id, "ids")).with_for_update(), ("ids",)
@@ -42,11 +42,7 @@ _RELEASE_ENVELOPE = Statement(
     ),
     ("now", "at_id"),
 )
-_NUMBER_ENVELOPE = Statement(
-    update(envelopes).where(envelopes.c.id == bindparam("at_id")).values(receipt=bindparam("to_receipt")),
-    ("to_receipt", "at_id"),
-)
-_NUMBER_INBOX = Statement(
+_NUMBER = Statement(
     update(inbox).where(inbox.c.id == bindparam("at_id")).values(receipt=bindparam("to_receipt")),
     ("to_receipt", "at_id"),
 )
@@ -84,8 +80,7 @@ def release(ids: Sequence[str], by: str, now: Millis, draw_receipt: DrawReceipt)
         if (EnvelopeState(state), EnvelopeState.ACCEPTED) in ENVELOPE_MOVES:
             if receipt is None:
                 number = yield from draw_one(draw_receipt)
-                yield from put(_NUMBER_ENVELOPE, [(number, envelope_id)])
-                yield from put(_NUMBER_INBOX, [(number, envelope_id)])
+                yield from put(_NUMBER, [(number, envelope_id)])
             yield from put(_RELEASE_ENVELOPE, [(now, envelope_id)])
             released[envelope_id] = (now, "envelope", envelope_id, "envelope.released", state, "accepted", f"by {by}")
     for duty_id, state, *_ in duty_rows:

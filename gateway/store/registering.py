@@ -38,6 +38,8 @@ READY = Statement(
             inbox.c.part == 0,
             ~exists().where(
                 _older.c.state == word(EnvelopeState.ACCEPTED),
+                # Said again in the words of the index, or it would not be used.
+                _older.c.state != word(EnvelopeState.REGISTERED),
                 _older.c.receipt == inbox.c.receipt,
                 _older.c.part < inbox.c.part,
             ),
@@ -72,16 +74,18 @@ _ENVELOPE = (
     envelopes.c.hints,
 )
 _ITEMS = Statement(
-    select(inbox.c.id, inbox.c.claim, inbox.c.attempts, envelopes.c.receipt, *_ENVELOPE)
+    select(inbox.c.id, inbox.c.claim, inbox.c.attempts, inbox.c.receipt, *_ENVELOPE)
     .join_from(inbox, envelopes, envelopes.c.id == inbox.c.id)
     .where(is_in(inbox.c.id, "ids")),
     ("ids",),
 )
 _EARLIER = Statement(
-    select(envelopes.c.receipt, envelopes.c.id, *_ENVELOPE)
-    .join_from(envelopes, inbox, inbox.c.id == envelopes.c.id)
-    .where(is_in(envelopes.c.receipt, "receipts"), inbox.c.state == word(EnvelopeState.REGISTERED))
-    .order_by(envelopes.c.receipt, envelopes.c.part),
+    select(complaints.c.receipt, envelopes.c.id, *_ENVELOPE)
+    .join_from(complaints, complaint_versions, complaint_versions.c.complaint_id == complaints.c.id)
+    .join(envelopes, envelopes.c.id == complaint_versions.c.envelope_id)
+    .join(inbox, inbox.c.id == complaint_versions.c.envelope_id)
+    .where(is_in(complaints.c.receipt, "receipts"), complaint_versions.c.event != word(Event.REREAD))
+    .order_by(complaints.c.receipt, inbox.c.part),
     ("receipts",),
 )
 _COMPLAINTS = Statement(
@@ -162,7 +166,6 @@ def claim_inbox(limit: int, now: Millis, lease_ms: int) -> Plan[list[InboxItem]]
     for channel in channels:
         if spare > 0 and len(taken[channel]) == share:
             taken[channel] = yield Ask(READY, (channel, now, share + spare))
-            spare -= len(taken[channel]) - share
     in_turn = sorted((turn, *row) for rows in taken.values() for turn, row in enumerate(rows))[:limit]
     ready = sorted(row[1:] for row in in_turn)
     ids = [row[1] for row in ready]

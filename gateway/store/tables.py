@@ -33,8 +33,8 @@ def _id(name: str, **options: bool) -> Column[str]:
     return Column(name, String(32), **options)  # type: ignore[arg-type]
 
 
-def _index_where(name: str, condition: str, *columns: str) -> Index:
-    return Index(name, *columns, sqlite_where=text(condition), postgresql_where=text(condition))
+def _index_where(name: str, condition: str, *columns: str, unique: bool = False) -> Index:
+    return Index(name, *columns, unique=unique, sqlite_where=text(condition), postgresql_where=text(condition))
 
 
 envelopes = Table(
@@ -43,9 +43,6 @@ envelopes = Table(
     _id("id", primary_key=True),
     # blake2b-128 of channel NUL source_key: short and of one length, however long the source key is.
     Column("key", LargeBinary(16), nullable=False),
-    Column("receipt", String(12)),
-    # Place inside the receipt's matter, from 0; with the receipt unique, so a receipt is never drawn twice.
-    Column("part", Integer, nullable=False),
     Column("channel", Text, nullable=False),
     Column("adapter", Text, nullable=False),
     Column("source_key", Text, nullable=False),
@@ -63,14 +60,6 @@ envelopes = Table(
     # Last, so that reading the columns above never walks through the pages of a large body.
     Column("raw", LargeBinary, nullable=False),
     Index("ix_envelopes_key", "key", unique=True),
-    Index(
-        "ix_envelopes_receipt",
-        "receipt",
-        "part",
-        unique=True,
-        sqlite_where=text("receipt IS NOT NULL"),
-        postgresql_where=text("receipt IS NOT NULL"),
-    ),
 )
 
 inbox = Table(
@@ -79,6 +68,7 @@ inbox = Table(
     _id("id", primary_key=True),
     Column("channel", Text, nullable=False),
     Column("receipt", String(12)),
+    # Place inside the receipt's matter, from 0.
     Column("part", Integer, nullable=False),
     Column("state", String(12), nullable=False),
     # When it came into this state.
@@ -90,7 +80,9 @@ inbox = Table(
     Column("code", Text, nullable=False),
     Column("detail", Text, nullable=False),
     _index_where("ix_inbox_accepted", "state = 'accepted'", "channel", "since_ms", "id"),
-    _index_where("ix_inbox_accepted_receipt", "state = 'accepted'", "receipt", "part"),
+    # Receipts are random, so an index of all of them would cost every accept a page of its own. This one stays small;
+    # a registered envelope is found by the receipt of its complaint.
+    _index_where("ix_inbox_unregistered", "state <> 'registered'", "receipt", "part", unique=True),
     _index_where("ix_inbox_set_aside", "state = 'set_aside'", "id"),
     sqlite_with_rowid=False,
 )

@@ -91,8 +91,6 @@ def upgrade() -> None:
         "envelopes",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("key", sa.LargeBinary(length=16), nullable=False),
-        sa.Column("receipt", sa.String(length=12), nullable=True),
-        sa.Column("part", sa.Integer(), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("adapter", sa.Text(), nullable=False),
         sa.Column("source_key", sa.Text(), nullable=False),
@@ -111,14 +109,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_envelopes"),
     )
     op.create_index("ix_envelopes_key", "envelopes", ["key"], unique=True)
-    op.create_index(
-        "ix_envelopes_receipt",
-        "envelopes",
-        ["receipt", "part"],
-        unique=True,
-        sqlite_where=sa.text("receipt IS NOT NULL"),
-        postgresql_where=sa.text("receipt IS NOT NULL"),
-    )
     op.create_table(
         "history",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -158,20 +148,20 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'accepted'"),
     )
     op.create_index(
-        "ix_inbox_accepted_receipt",
-        "inbox",
-        ["receipt", "part"],
-        unique=False,
-        sqlite_where=sa.text("state = 'accepted'"),
-        postgresql_where=sa.text("state = 'accepted'"),
-    )
-    op.create_index(
         "ix_inbox_set_aside",
         "inbox",
         ["id"],
         unique=False,
         sqlite_where=sa.text("state = 'set_aside'"),
         postgresql_where=sa.text("state = 'set_aside'"),
+    )
+    op.create_index(
+        "ix_inbox_unregistered",
+        "inbox",
+        ["receipt", "part"],
+        unique=True,
+        sqlite_where=sa.text("state <> 'registered'"),
+        postgresql_where=sa.text("state <> 'registered'"),
     )
     op.create_table(
         "probes",
