@@ -22,6 +22,7 @@ TURNS = ("turns", "utterances", "dialogue", "dialog", "conversation", "messages"
 TEXT = ("text", "content", "narrative", "transcript", "message", "complaint", "description", "投诉内容", "内容")
 CALL_ID = ("callid", "id", "externalid", "sessionid", "conversationid", "contactid", "uuid", "recordid", "通话id")
 START = ("start", "starttime", "startedat", "begintime", "calltime", "submittedat", "createdat", "timestamp", "time")
+PHONE = ("phone", "mobile", "customerphone", "contactphone", "电话")
 _WORDS = frozenset((*TURNS, *TEXT))
 SAID = ("text", "content", "words", "sentence", "utterance", "message", "humantranscript", "transcript")
 VOICE = ("role", "speaker", "speakerrole", "participant", "party", "from", "channel", "channelindex", "spk")
