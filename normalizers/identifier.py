@@ -15,6 +15,7 @@ from stdnum import luhn
 from stdnum.cn import ric, uscc
 
 from normalizers.numeral import DIGITS, spell_out
+from normalizers.text import plain
 
 
 class IdentifierKind(StrEnum):
@@ -51,6 +52,7 @@ _LETTERED = re.compile(r"(?<![0-9A-Za-z])(?=[0-9]{0,17}[A-Za-z])[0-9A-Za-z]{8,18
 _HK_ID = re.compile(r"(?<![0-9A-Za-z])[A-Z]{1,2}\d{6}\s?[(（][0-9A][)）]")
 
 _LABEL_LENGTH = 16
+_DOCUMENT_LENGTH = 40
 _LABEL = {
     "id": re.compile(r"身份证|证件|id (?:card|number|no)", re.IGNORECASE),
     "card": re.compile(
@@ -119,7 +121,7 @@ def read_phone(text: str) -> str:
     """A telephone as it stands in a form field or call record -> mainland digits or E.164; what is neither stays as
     its digits, empty if there are none. Nothing a customer typed as the way to reach them is thrown away.
     """
-    number = re.sub(r"[^\d+]", "", spell_out(text))
+    number = re.sub(r"[^\d+]", "", spell_out(plain(text)))
     mainland = _read_mainland(number, strict=False)
     if mainland:
         return mainland
@@ -128,7 +130,7 @@ def read_phone(text: str) -> str:
 
 def read_document(text: str) -> Identifier | None:
     """An ID number from a form field. None if it is empty."""
-    number = re.sub(r"[\s\-.]", "", text).upper()
+    number = re.sub(r"[\s\-.]", "", plain(text)).upper()[:_DOCUMENT_LENGTH]
     if not number:
         return None
     end = len(number)

@@ -92,7 +92,9 @@ def fold(text: str, *, compact: bool = False) -> Folded:
 
 
 def plain(text: str) -> str:
-    """Same length, same offsets: full-width ASCII -> ASCII and traditional -> simplified, for rules that cut out spans."""
+    """Same length, same offsets: full-width ASCII -> ASCII, digits of any script -> ASCII, traditional -> simplified;
+    for rules that cut out spans.
+    """
     return text.translate(_plain_table())
 
 
@@ -135,6 +137,8 @@ class _PlainTable(dict[int, str]):
     def __missing__(self, code: int) -> str:
         # A miss costs `str.translate` an exception; one entry per character ever seen does not.
         char = chr(code)
+        digit = unicodedata.decimal(char, -1)
+        char = str(digit) if digit >= 0 else char
         if len(self) < _TABLE_LIMIT:
             self[code] = char
         return char

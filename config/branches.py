@@ -1,0 +1,46 @@
+"""The bank's branch table: CSV `code,name,region,aliases`, aliases separated by `|`."""
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+from config.load import SettingsError
+from gateway.contract.ports import BranchEntry
+
+_COLUMNS = ("code", "name", "region", "aliases")
+
+
+def load_branches(path: Path | None) -> Mapping[str, BranchEntry]:
+    """Code -> entry, in the order of the file; empty without a file. UTF-8 or what Excel saves in China (GB 18030).
+
+    Raises SettingsError, naming the line.
+    """
+    if path is None:
+        return {}
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"bank.branches: {path} cannot be read ({error.strerror})") from None
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("gb18030", "replace")
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    missing = {"code", "name"} - {name.strip() for name in rows.fieldnames or () if name}
+    if missing:
+        raise SettingsError(f"bank.branches: {path} has no column {' and '.join(sorted(missing))}")
+    rows.fieldnames = [(name or "").strip() for name in rows.fieldnames or ()]
+    branches: dict[str, BranchEntry] = {}
+    for row in rows:
+        code, name, region, aliases = ((row.get(column) or "").strip() for column in _COLUMNS)
+        if not code and not name:
+            continue
+        if not code or not name:
+            raise SettingsError(f"bank.branches: {path} line {rows.line_num}: a branch needs its code and its name")
+        if code in branches:
+            raise SettingsError(f"bank.branches: {path} line {rows.line_num}: the code {code} is there twice")
+        branches[code] = BranchEntry(
+            code, name, region, tuple(part.strip() for part in aliases.split("|") if part.strip())
+        )
+    return branches
