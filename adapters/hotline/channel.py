@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
+import orjson
+
 from adapters.hotline import turns, vcon
 from adapters.hotline.access import Access
 from adapters.hotline.format import Context, Format
@@ -144,7 +146,7 @@ class Hotline:
             "status_url": f"{self._status_url}{kept.receipt}",
         }
         status = 200 if kept.duplicate or self._success else 201
-        return Reply(status, json.dumps(body).encode(), _JSON)
+        return Reply(status, orjson.dumps(body), _JSON)
 
     def refuse(self, call: Call, error: AdapterError) -> Reply | None:  # noqa: ARG002 - problem+json suits every sender
         return None

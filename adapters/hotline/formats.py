@@ -2,7 +2,10 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
+
+import orjson
 
 from adapters.hotline import cues, text, turns, vcon, vendors
 from adapters.hotline.format import Format
@@ -26,6 +29,10 @@ def parse(body: bytes, charset: str = "") -> Any:
     """
     start = body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if start in (b"{", b"["):
+        if not charset or charset == "utf-8":
+            with suppress(ValueError):
+                # Five times as fast; what it refuses (other charsets, NaN, depth) is told apart below.
+                return orjson.loads(body)
         try:
             return json.loads(body if not charset or charset.startswith("utf") else decode(body))
         except UnicodeDecodeError:

@@ -92,6 +92,9 @@ def to_unavailable(error: BaseException) -> StoreUnavailable:
     return StoreUnavailable(f"the database cannot be used now ({getattr(error, 'sqlite_errorname', 'unknown')})")
 
 
+_ROWS_AT_ONCE = 64
+
+
 class _Compiled:
     """A statement as SQLite takes it: text with `?`, and for each `?` where its value comes from."""
 
@@ -104,6 +107,7 @@ class _Compiled:
         ]
         self.in_order = [index for index, _ in self.sources] == list(range(len(names)))
         self.lists = {index: name for index, name in enumerate(names) if f"[POSTCOMPILE_{name}]" in self.text}
+        self.is_insert = self.text.startswith("INSERT ") and " VALUES " in self.text
         self._sized: dict[int, str] = {}
 
     def bind(self, values: Row) -> Row:
@@ -127,6 +131,18 @@ class _Compiled:
         return text, tuple(bound)
 
 
+    def repeat(self, rows: int) -> str:
+        """An INSERT of so many rows: one step for SQLite instead of one per row. The interpreter's lock changes hands
+        at every step, and the event loop wants it: with a step per row the two threads spend their time waking each
+        other up.
+        """
+        text = self._sized.get(rows)
+        if text is None:
+            head, _, values = self.text.rpartition(" VALUES ")
+            text = self._sized[rows] = f"{head} VALUES {', '.join([values] * rows)}"
+        return text
+
+
 _compile = cache(_Compiled)
 
 
@@ -137,8 +153,7 @@ def run(connection: sqlite3.Connection, plan: Plan[T]) -> T:
         while True:
             compiled = _compile(step.statement)
             if isinstance(step, Put):
-                rows = step.rows if compiled.in_order else map(compiled.bind, step.rows)
-                connection.executemany(compiled.text, rows)
+                _put(connection, compiled, step.rows)
                 step = plan.send([])
             elif compiled.lists:
                 step = plan.send(connection.execute(*compiled.expand(step.values)).fetchall())
@@ -147,6 +162,19 @@ def run(connection: sqlite3.Connection, plan: Plan[T]) -> T:
     except StopIteration as end:
         result: T = end.value
         return result
+
+
+def _put(connection: sqlite3.Connection, compiled: _Compiled, rows: Sequence[Row]) -> None:
+    if not compiled.is_insert:
+        connection.executemany(compiled.text, rows if compiled.in_order else map(compiled.bind, rows))
+        return
+    start = 0
+    while start < len(rows):
+        # Powers of two, so that a few statements serve every number of rows and stay prepared.
+        size = min(_ROWS_AT_ONCE, 1 << ((len(rows) - start).bit_length() - 1))
+        bound = [value for row in rows[start : start + size] for value in compiled.bind(row)]
+        connection.execute(compiled.repeat(size), bound)
+        start += size
 
 
 def explain(connection: sqlite3.Connection, statement: Statement) -> list[str]:
