@@ -15,18 +15,21 @@ class Guard(AbstractResolver):
     def __init__(self, *, allow_private: bool, allow_loopback: bool) -> None:
         self._allow_private = allow_private
         self._allow_loopback = allow_loopback
-        self._resolver = ThreadedResolver()
+        self._resolver: ThreadedResolver | None = None
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
+        # Made at the first call: it wants a running loop, and systems are opened before there is one.
+        self._resolver = self._resolver or ThreadedResolver()
         found = await self._resolver.resolve(host, port, family)
         for each in found:
             self.check(each["host"])
         return found
 
     async def close(self) -> None:
-        await self._resolver.close()
+        if self._resolver:
+            await self._resolver.close()
 
     def check(self, address: str) -> None:
         """Raises Misconfigured unless the settings open this IP address."""
