@@ -155,12 +155,12 @@ class Hotline:
 
     def split(self, source: BinaryIO, name: str, format_name: str | None) -> Iterator[Envelope]:
         """One envelope a file; of JSON Lines and of a JSON list of calls one each."""
-        raw = source.read()
         if name.lower().endswith((".jsonl", ".ndjson")):
-            for line in raw.splitlines():
+            for line in source:
                 if line.strip():
-                    yield self._make_file_envelope(line, format_name)
+                    yield self._make_file_envelope(line.strip(), format_name)
             return
+        raw = source.read()
         value = _parse_or_none(raw)
         if isinstance(value, list) and value and all(turns.is_call(each) for each in value):
             for each in value:
@@ -192,17 +192,21 @@ class Hotline:
 
     def draft(self, envelope: Envelope) -> Draft:
         try:
-            value = parse(envelope.raw, envelope.hints.get("charset", ""))
-            known = _choose(envelope.hints.get("format"), value)
-            return known.read(value, self._context)
+            value = _parse_kept(envelope)
+            return _choose(envelope.hints.get("format"), value).read(value, self._context)
         except RecursionError:
             raise Unreadable("too_deep", "The JSON is nested too deeply. Ask the sender for a flat form.") from None
-        except ValueError:
-            raise Unreadable("malformed", "Neither JSON nor text could be read. Ask the sender for UTF-8.") from None
 
 
 def open_channel(instance: str, settings: ChannelSettings, house: House) -> Hotline:
     return Hotline(instance, settings, house)
+
+
+def _parse_kept(envelope: Envelope) -> Any:
+    try:
+        return parse(envelope.raw, envelope.hints.get("charset", ""))
+    except ValueError:
+        raise Unreadable("malformed", "Neither JSON nor text could be read. Ask the sender for UTF-8.") from None
 
 
 def _choose(asked: str | None, value: Any) -> Format:

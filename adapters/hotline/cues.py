@@ -15,8 +15,9 @@ from gateway.contract.draft import Draft
 
 _STAMP = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
 _TIMING = re.compile(rf"^{_STAMP}[ \t]+-->[ \t]+{_STAMP}", re.MULTILINE)
-_VOICE = re.compile(r"<v(?:\.[^ \t>]*)?[ \t]+([^>]+)>")
-_TAG = re.compile(r"</?[a-z0-9][^>]*>", re.IGNORECASE)
+# Bounded: an unclosed tag must not be sought to the end of the file again and again.
+_VOICE = re.compile(r"<v(?:\.[^ \t<>]{0,80})?[ \t]+([^<>]{1,80})>")
+_TAG = re.compile(r"</?[a-z0-9][^<>]{0,200}>", re.IGNORECASE)
 
 
 def _is_cues(value: Any) -> bool:

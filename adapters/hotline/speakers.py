@@ -65,7 +65,7 @@ def assign_speakers(utterances: Sequence[Utterance]) -> tuple[Turn, ...]:
     named = {voice: name_speaker(voice) for voice in dict.fromkeys(each.voice for each in utterances)}
     unnamed = [voice for voice, speaker in named.items() if speaker is None]
     if unnamed and len(named) > 1 and Speaker.AGENT not in named.values():
-        greeting = [voice for voice in unnamed if _greets(voice, utterances)]
+        greeting = _find_greeting(unnamed, utterances)
         for voice in greeting if len(greeting) < len(named) else greeting[:1]:
             named[voice] = Speaker.AGENT
     return tuple(
@@ -74,6 +74,10 @@ def assign_speakers(utterances: Sequence[Utterance]) -> tuple[Turn, ...]:
     )
 
 
-def _greets(voice: str, utterances: Sequence[Utterance]) -> bool:
-    said = [each.text for each in utterances if each.voice == voice]
-    return any(_GREETING.search(text) for text in said[:_GREETS_WITHIN])
+def _find_greeting(voices: Sequence[str], utterances: Sequence[Utterance]) -> list[str]:
+    """Those of the voices that greet as staff in one of their first utterances, in the order they were given."""
+    first: dict[str, list[str]] = {voice: [] for voice in voices}
+    for each in utterances:
+        if each.voice in first and len(first[each.voice]) < _GREETS_WITHIN:
+            first[each.voice].append(each.text)
+    return [voice for voice, said in first.items() if any(_GREETING.search(text) for text in said)]

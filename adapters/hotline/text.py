@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from adapters.hotline.format import Context, Format, require_words
@@ -10,7 +11,7 @@ from adapters.hotline.values import clean
 from gateway.contract.draft import Draft
 
 _LABELLED = re.compile(r"(?:[\[(【]?\d{1,2}(?::\d{2}){1,2}(?:[.,]\d+)?[\])】]?\s*)?([^:：\n]{1,24})[:：]\s*(.*)")
-_TIMED = re.compile(r"\[(\d+):(\d+(?:\.\d+)?),(\d+):(\d+(?:\.\d+)?)(?:,(\d+))?\]\s*(.*)")
+_TIMED = re.compile(r"\[(\d{1,4}):(\d{1,2}(?:\.\d{1,6})?),(\d{1,4}):(\d{1,2}(?:\.\d{1,6})?)(?:,(\d{1,4}))?\]\s*(.*)")
 """Lines of a recogniser: minutes:seconds of begin and end, and the number of the voice."""
 
 
@@ -25,20 +26,24 @@ def read_lines(text: str) -> tuple[Utterance, ...]:
 
     What stands before the first label (a heading, a note) is kept as the words of nobody named.
     """
-    found: list[Utterance] = []
+    found: list[tuple[Utterance, list[str]]] = []
     labels = 0
     for line in text.splitlines():
         if timed := _TIMED.fullmatch(line.strip()):
             begin, end = (round((int(timed[i]) * 60 + float(timed[i + 1])) * 1000) for i in (1, 3))
-            found.append(Utterance(timed[5] or "", clean(timed[6]), begin, end))
+            found.append((Utterance(timed[5] or "", "", begin, end), [timed[6]]))
             labels += 1
         elif labelled := split_label(line):
-            found.append(Utterance(labelled[0], clean(labelled[1])))
+            found.append((Utterance(labelled[0], ""), [labelled[1]]))
             labels += 1
         elif line.strip():
-            last = found.pop() if found else Utterance("", "")
-            found.append(Utterance(last.voice, f"{last.text}\n{clean(line)}".strip(), last.start_ms, last.end_ms))
-    return tuple(each for each in found if each.text) if labels else ()
+            if not found:
+                found.append((Utterance("", ""), []))
+            found[-1][1].append(line)
+    if not labels:
+        return ()
+    utterances = (replace(said, text=clean("\n".join(lines))) for said, lines in found)
+    return tuple(each for each in utterances if each.text)
 
 
 def _is_text(value: Any) -> bool:

@@ -6,12 +6,12 @@ in `analysis` in the bodies seen in the field (turns, rows with `parties`, Deepg
 """
 
 import base64
+import html
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime
-from email import message_from_string, policy
-from email.message import EmailMessage
-from html.parser import HTMLParser
+from email import message_from_bytes, policy
 from typing import Any
 
 from adapters.hotline.format import Context, Format, require_words
@@ -23,6 +23,8 @@ from gateway.contract.complaint import Speaker
 from gateway.contract.draft import Attachment, Draft
 from gateway.contract.errors import Unreadable
 
+_BREAK = re.compile(r"</?(?:p|div|br|tr|li|h[1-6])\b[^<>]{0,1000}>", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]{0,1000}>")
 NAMES = ("vcon", "parties", "payload", "ciphertext")
 """Top-level names of which every vCon has one."""
 
@@ -189,12 +191,26 @@ def _read_body(dialog: dict[str, Any]) -> str:
         body = _decode(body).decode("utf-8", "replace")
     media_type = read_text(dialog.get("mediatype") or dialog.get("mimetype")).lower()
     if media_type.startswith("multipart/"):
-        declared = str(dialog.get("mediatype") or dialog.get("mimetype"))
-        mail = message_from_string(f"Content-Type: {declared}\n\n{body}", _class=EmailMessage, policy=policy.default)
-        part = mail.get_body(("plain", "html"))
-        body = str(part.get_content()) if part and part.get_content_maintype() == "text" else ""
-        media_type = part.get_content_type() if part else ""
-    return clean(_strip_tags(body) if media_type.startswith("text/html") else body)
+        declared = " ".join(str(dialog.get("mediatype") or dialog.get("mimetype")).split())
+        media_type, body = _read_mail(f"Content-Type: {clean(declared)}\n\n{clean(body)}".encode())
+    if media_type.startswith("text/html"):
+        body = html.unescape(_TAG.sub("", _BREAK.sub("\n", body)))
+    return clean(body)
+
+
+def _read_mail(raw: bytes) -> tuple[str, str]:
+    """The body part that is text: its media type and its words."""
+    part = message_from_bytes(raw, policy=policy.default).get_body(("plain", "html"))
+    content = part.get_payload(decode=True) if part else None
+    if part is None or not isinstance(content, bytes):
+        return "", ""
+    for charset in ("utf-8", part.get_content_charset("utf-8")):
+        # The words were Unicode in the JSON, whatever charset a part still declares.
+        try:
+            return part.get_content_type(), content.decode(charset)
+        except (UnicodeDecodeError, LookupError):
+            continue
+    return part.get_content_type(), content.decode("utf-8", "replace")
 
 
 def _decode(text: str) -> bytes:
@@ -202,22 +218,6 @@ def _decode(text: str) -> bytes:
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:
         return b""
-
-
-class _Words(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.words: list[str] = []
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-
-def _strip_tags(markup: str) -> str:
-    parser = _Words()
-    parser.feed(markup)
-    parser.close()
-    return " ".join(word.strip() for word in parser.words if word.strip())
 
 
 def _read_attachments(vcon: dict[str, Any]) -> Iterator[Attachment]:

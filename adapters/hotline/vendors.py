@@ -115,13 +115,11 @@ def _read_insights(value: Any) -> Iterable[Utterance]:
 def _read_google(value: Any) -> Iterable[Utterance]:
     """Speech-to-Text v1. With diarisation the last result repeats all words, so its transcript is left out."""
     results = rows_of(value.get("results"))
-    for place, result in enumerate(results):
-        best = dig(result, "alternatives", 0)
-        words = rows_of(dig(best, "words"))
-        text = read_text(dig(best, "transcript"))
-        earlier = "".join(read_text(dig(each, "alternatives", 0, "transcript")) for each in results[:place])
-        if place and place == len(results) - 1 and (not text or _squeeze(text) == _squeeze(earlier)):
-            continue
+    texts = [read_text(dig(result, "alternatives", 0, "transcript")) for result in results]
+    if len(results) > 1 and _squeeze(texts[-1]) in ("", _squeeze("".join(texts[:-1]))):
+        results.pop()
+    for result, text in zip(results, texts, strict=False):
+        words = rows_of(dig(result, "alternatives", 0, "words"))
         voice = read_label(result.get("channelTag")) or read_label(dig(words, 0, "speakerTag"))
         end = read_ms(dig(words, -1, "endTime")) or read_ms(result.get("resultEndTime"))
         yield Utterance(voice, text, read_ms(dig(words, 0, "startTime")), end)

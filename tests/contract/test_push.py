@@ -12,13 +12,12 @@ from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.errors import AdapterError, Ignored, Refused, TryLater, Unreadable
 from gateway.contract.ports import Channel, House, Push
 from gateway.contract.receipt import make_receipt
-from tests.contract.parties import PUSHES, load, open_push
+from tests.contract.parties import PUSHES, having, load, open_push
 
 MARKER = "蒙面超人二七一八"
 PHONE = "13912345678"
 TEXT = f"我要投诉，{MARKER}的卡被吞了，请回电 {PHONE}"
-SECRETLESS = [party for party in PUSHES if getattr(load(party, "simulator"), "SECRETLESS", False)]
-GUARDED = [party for party in PUSHES if party not in SECRETLESS]
+GUARDED = [party for party in PUSHES if party not in having("simulator.py", "\nSECRETLESS = True")]
 
 
 def push(party: str, key: str = "k-1", secret: str = "right", text: str = TEXT) -> Call:

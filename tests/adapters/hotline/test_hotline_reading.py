@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -258,3 +259,33 @@ def test_every_known_payload_is_read_or_set_aside_with_a_reason(path: Path | Non
             assert error.detail  # noqa: PT017 - either outcome is right
         else:
             assert draft.text or draft.turns
+
+
+def make_multipart(inner: str) -> dict[str, Any]:
+    dialog = {"type": "text", "mediatype": 'multipart/mixed; boundary="b"', "body": f"--b\r\n{inner}\r\n--b--\r\n"}
+    return {"uuid": "a", "parties": [], "dialog": [dialog]}
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "gb2312", "x-nobody-knows"])
+def test_a_mail_in_a_vcon_keeps_its_words_whatever_charset_it_claims(charset: str) -> None:
+    draft = read(make_multipart(f"Content-Type: text/plain; charset={charset}\r\n\r\n我要投诉"))
+    assert draft.text == "我要投诉"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<a" * 500_000 + b"00:01.000 --> 00:02.000\n" + b"<a<v x" * 300_000,
+        "客服：您好\n".encode() + b"x\n" * 600_000,
+        json.dumps({"turns": [{"speaker": f"n{n}", "text": "x"} for n in range(30_000)]}).encode(),
+        json.dumps({"results": [{"alternatives": [{"transcript": "x"}]}] * 30_000}).encode(),
+        json.dumps(
+            {"parties": [], "dialog": [{"type": "text", "mediatype": "text/html", "body": "<a" * 900_000}]}
+        ).encode(),
+    ],
+    ids=["tags", "lines", "voices", "results", "markup"],
+)
+def test_no_body_of_two_megabytes_holds_up_the_reader(body: bytes) -> None:
+    began = time.perf_counter()
+    read(body)
+    assert time.perf_counter() - began < 5
