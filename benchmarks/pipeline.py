@@ -24,7 +24,9 @@ def measure(rounds: int, seconds: int) -> None:
             wait_until(ours.data, before + turn.good)
             took = time.monotonic() - began
             rates.append(turn.good / took)
-            print(f"accepted {turn.good} at {turn.rate:,.0f}/s, all in the ledger after {took:.1f} s: {rates[-1]:,.0f}/s")
+            print(
+                f"accepted {turn.good} at {turn.rate:,.0f}/s, all in the ledger after {took:.1f} s: {rates[-1]:,.0f}/s"
+            )
         print(f"sustained: {st.median(rates):,.0f} complaints/s (median); resident: {ours.memory_mb():.0f} MB")
 
 

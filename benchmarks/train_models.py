@@ -22,11 +22,12 @@ from sklearn.linear_model import LogisticRegression
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.labelled_texts import Labelled, read_chinese, read_spaced
+from config.kind import load_kind_tables
 from config.settings import TriageSettings
-from config.triage import TriageTables, read_tables
+from config.triage import read_tables
 from gateway.triage.rules import Rules
 from gateway.triage.signals import find_signals
-from normalizers import kind as kind_rules
+from normalizers.kind import KindRules
 from normalizers.speakers import keep_customer
 from normalizers.text import fold
 
@@ -134,17 +135,14 @@ KIND = Plan(("complaint", "inquiry", "praise", "suggestion"), words=2000)
 
 
 def read_kind_features(texts: Sequence[Labelled]) -> list[Features]:
+    rules = KindRules(load_kind_tables())
     return [
         (
             frozenset(list_words(words, han=True)),
-            frozenset(kind_rules.find_cues(words)),
+            frozenset(rules.find_cues(words)),
         )
         for words in (keep_customer(text.text) for text in texts)
     ]
-
-
-def with_models(tables: TriageTables, **models: str) -> TriageTables:
-    return replace(tables, models=tables.models | models)
 
 
 def main() -> None:

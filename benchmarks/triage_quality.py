@@ -11,18 +11,19 @@ import sys
 import timeit
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import md5
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.labelled_texts import SHARED, Labelled, read_chinese, read_comments, read_spaced
+from config.kind import KindTables, load_kind_tables
 from config.settings import TriageSettings
 from config.triage import read_tables
 from gateway.triage.judge import Judgement, judge
 from gateway.triage.rules import Rules
-from normalizers import kind as kind_rules
-from normalizers.speakers import keep_customer
+from normalizers.kind import KindRules
 
 FOLDS = 5
 
@@ -48,14 +49,18 @@ def answer(text: Labelled, rules: Rules, decide: Callable[[str], str]) -> Answer
     return Answer(text, judgement, decide(text.text))
 
 
-def decide_shipped(text: str) -> str:
-    weights = kind_rules.weigh(text)
-    return max(weights, key=lambda name: weights[name])
+def decide_by(tables: KindTables) -> Callable[[str], str]:
+    rules = KindRules(tables)
+
+    def decide(text: str) -> str:
+        weights = rules.weigh(text)
+        return max(weights, key=lambda name: weights[name])
+
+    return decide
 
 
 def measure_folds(texts: Sequence[Labelled], *, han: bool) -> list[Answer]:
     from benchmarks import train_models as training
-    from normalizers.model import read_model
 
     tables = read_tables(TriageSettings())
     features = training.read_features(texts, han=han)
@@ -68,7 +73,7 @@ def measure_folds(texts: Sequence[Labelled], *, han: bool) -> list[Answer]:
         parts = [texts[at].part for at in learned]
         rows = training.train([features[at] for at in learned], [texts[at].level for at in learned], parts, plan)
         rules = Rules(replace(tables, models=tables.models | {script: training.as_text(rows)}))
-        decide = decide_shipped
+        decide = decide_by(load_kind_tables())
         if han:
             kinds = [at for at in learned if texts[at].kind]
             rows = training.train(
@@ -77,14 +82,7 @@ def measure_folds(texts: Sequence[Labelled], *, han: bool) -> list[Answer]:
                 [texts[at].part for at in kinds],
                 training.KIND,
             )
-            model = read_model(training.as_text(rows))
-
-            def decide(text: str, model=model) -> str:
-                words = keep_customer(text)
-                known = training.list_words(words, han=True) & model.words.keys()
-                weights = model.judge(known, kind_rules.find_cues(words))
-                return max(weights, key=lambda name: weights[name])
-
+            decide = decide_by(replace(load_kind_tables(), model=training.as_text(rows)))
         answers += [answer(texts[at], rules, decide) for at in range(len(texts)) if folds[at] == fold]
     return answers
 
@@ -152,16 +150,14 @@ def print_speed(rules: Rules, texts: Sequence[Labelled]) -> None:
         ("normal", [t for t in near if t.level == "normal"]),
         ("urgent", [t for t in near if t.level != "normal"]),
     ):
-        rounds = [
-            timeit.timeit(lambda: [answer_only(t, rules) for t in some], number=5) / 5 / max(1, len(some))
-            for _ in range(5)
-        ]
+        rounds = [timeit.timeit(partial(judge_all, some, rules), number=5) / 5 / max(1, len(some)) for _ in range(5)]
         size = sum(len(t.text) for t in some) / max(1, len(some))
         print(f"speed: {min(rounds) * 1e6:.0f} us for a {name} text of {size:.0f} characters")
 
 
-def answer_only(text: Labelled, rules: Rules) -> None:
-    judge(text=text.text, turns=(), channel="", language="", rules=rules)
+def judge_all(texts: Sequence[Labelled], rules: Rules) -> None:
+    for text in texts:
+        judge(text=text.text, turns=(), channel="", language="", rules=rules)
 
 
 def main() -> int:
@@ -172,6 +168,7 @@ def main() -> int:
         print(f"ABSENT: there are no labelled texts at {SHARED}; nothing was measured.", file=sys.stderr)
         return 1
     rules = Rules(read_tables(TriageSettings()))
+    decide_shipped = decide_by(load_kind_tables())
     chinese, spaced = read_chinese(), read_spaced()
     how = "shipped tables, seen texts" if options.shipped else f"{FOLDS} folds by writer"
     if options.shipped:

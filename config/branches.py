@@ -3,12 +3,22 @@
 import csv
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from config.load import SettingsError
-from gateway.contract.ports import BranchEntry
 
 _COLUMNS = ("code", "name", "region", "aliases")
+
+
+@dataclass(frozen=True, slots=True)
+class BranchEntry:
+    """One row of the bank's branch table."""
+
+    code: str
+    name: str
+    region: str = ""
+    aliases: tuple[str, ...] = ()
 
 
 def load_branches(path: Path | None) -> Mapping[str, BranchEntry]:

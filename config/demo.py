@@ -1,21 +1,25 @@
 """The demo bank: settings and secrets made on first start, kept afterwards, all in the data directory."""
 
 import secrets
+import string
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 
 from config.keys import make_private_file
 
-SECRETS = {
+
+def _draw_aes_key() -> str:
+    """43 characters that are 32 bytes of base64 without its `=`: the last one may carry only two bits."""
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(42)) + "A"
+
+
+SECRETS: Mapping[str, Callable[[], str]] = {
     "hotline.key": lambda: secrets.token_urlsafe(24),
     "guestbook.key": lambda: secrets.token_urlsafe(24),
     "wechat.token": lambda: secrets.token_hex(16),
-    "wechat.aes_key": lambda: "".join(
-        secrets.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") for _ in range(42)
-    )
-    + "A",
+    "wechat.aes_key": _draw_aes_key,
 }
-"""43 characters that are 32 bytes of base64 without its `=`: the last one may carry only two bits."""
 
 
 def make_demo(data_dir: Path) -> Path:

@@ -141,7 +141,8 @@ class Gateway:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         self._workers.close()
-        for party in [*self.systems.values(), *self.notices.values()]:
+        parties: list[System | Notifier] = [*self.systems.values(), *self.notices.values()]
+        for party in parties:
             await party.close()
         await self.store.close()
         log.info("stopped")

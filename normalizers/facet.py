@@ -69,4 +69,5 @@ def _compile(codes: CodeTable, facet: str) -> tuple[Lexicon, tuple[tuple[str, ..
     for entry in entries:
         for hint in entry.hints:
             owners[hint] = (*owners.get(hint, ()), entry.key)
-    return Lexicon(owners), tuple(owners.values())
+    lexicon = Lexicon(owners)
+    return lexicon, tuple(owners[word] for word in lexicon.words)

@@ -53,22 +53,14 @@ _HK_ID = re.compile(r"(?<![0-9A-Za-z])[A-Z]{1,2}\d{6}\s?[(（][0-9A][)）]")
 
 _LABEL_LENGTH = 16
 _DOCUMENT_LENGTH = 40
-_LABEL = {
-    "id": re.compile(r"身份证|证件|id (?:card|number|no)", re.IGNORECASE),
-    "card": re.compile(
-        r"(?:银行|信用|借记|储蓄|社保|工资|贷记)?卡(?:号|片)?|账[号户]|帐[号户]|尾号|折号|card|account", re.IGNORECASE
-    ),
-    "phone": re.compile(
-        r"电话|手机|座机|联系|致电|拨打|传真|回电|来电|打给|微信|tel|phone|mobile|call|reach|contact|whatsapp|cell|هاتف|رقم",
-        re.IGNORECASE,
-    ),
-    "passport": re.compile(r"护照|passport", re.IGNORECASE),
-    "permit": re.compile(r"通行证|回乡证|台胞证|permit", re.IGNORECASE),
-    "other": re.compile(
-        r"订单|单号|流水|编号|回执|受理|工单|合同|保单|凭证|交易号|票号|运单|快递|发票|案号|参考号|order|reference|ref\b|ticket|case|transaction|invoice|tracking|receipt|confirmation",
-        re.IGNORECASE,
-    ),
-}
+_LABEL = re.compile(
+    r"(?P<other>订单|单号|流水|编号|回执|受理|工单|合同|保单|凭证|交易号|票号|运单|快递|发票|案号|参考号|order|reference|ref\b|ticket|case|transaction|invoice|tracking|receipt|confirmation)"
+    r"|(?P<passport>护照|passport)|(?P<permit>通行证|回乡证|台胞证|permit)"
+    r"|(?P<id>身份证|证件|id (?:card|number|no))"
+    r"|(?P<card>(?:银行|信用|借记|储蓄|社保|工资|贷记)?卡(?:号|片)?|账[号户]|帐[号户]|尾号|折号|card|account)"
+    r"|(?P<phone>电话|手机|座机|联系|致电|拨打|传真|回电|来电|打给|微信|tel|phone|mobile|call|reach|contact|whatsapp|cell|هاتف|رقم)",
+    re.IGNORECASE,
+)
 _OTHERS = re.compile(
     r"对方|骗子|诈骗|陌生|自称|冒充|客户?经理|柜员|行长|客服|催收|中介|热线|收款|打来|发来|来自|转[给到账]|汇[给到]|scammer|caller|fraud|his|her|their|your",
     re.IGNORECASE,
@@ -237,17 +229,19 @@ def _read_international(number: str) -> str:
 
 def _find_label(text: str, start: int) -> str:
     """Which kind the words before say it is: the nearest label of the same sentence."""
-    before = _SENTENCE_END.split(text[max(0, start - _LABEL_LENGTH) : start])[-1]
-    nearest, name = -1, ""
-    for key, pattern in _LABEL.items():
-        for match in pattern.finditer(before):
-            if match.end() > nearest:
-                nearest, name = match.end(), key
+    name = ""
+    for match in _LABEL.finditer(_look_back(text, start)):
+        name = match.lastgroup or ""
     return name
 
 
+def _look_back(text: str, start: int) -> str:
+    before = text[max(0, start - _LABEL_LENGTH) : start]
+    return _SENTENCE_END.split(before)[-1]
+
+
 def _is_own(text: str, start: int) -> bool:
-    before = _SENTENCE_END.split(text[max(0, start - _LABEL_LENGTH) : start])[-1]
+    before = _look_back(text, start)
     return "我" in before[-8:] or not _OTHERS.search(before)
 
 

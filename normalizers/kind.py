@@ -5,14 +5,13 @@ In doubt it is a complaint: only a complaint carries rights and clocks (Order 20
 
 from functools import cache
 
-from config.kind import load_kind_tables
+from config.kind import KindTables, load_kind_tables
 from gateway.contract.complaint import Kind
 from normalizers.lexicon import Lexicon, Scan
-from normalizers.model import Model, read_model
+from normalizers.model import Scorer, read_model
 from normalizers.speakers import keep_customer
 from normalizers.text import Folded
 
-MADE_BY = "rules:kind"
 _EDGE = 14
 """Characters at either end that count as the opening and the close of a message."""
 _LENGTHS = (15, 40, 100, 250)
@@ -26,65 +25,56 @@ def decide(text: str, folded: Folded, chosen: Kind | None) -> Kind:
         return chosen
     if not folded.text.strip():
         return Kind.COMPLAINT
-    return Kind(max(weigh(text).items(), key=_by_weight)[0])
+    weights = _shipped().weigh(text)
+    return max(Kind, key=lambda kind: (weights[kind], kind is Kind.COMPLAINT))
 
 
-def weigh(text: str) -> dict[str, float]:
-    """Kind -> probability."""
-    words = keep_customer(text[:_JUDGED])
-    lexicon, cue_words, model = _compile()
-    scan = lexicon.scan(words)
-    names = _list_cues(words, scan, cue_words)
-    known = {word for word in (_words()[hit[0]] for hit in scan.hits) if word in model.words}
-    return model.judge(known, names)
+class KindRules:
+    """Compiled tables."""
 
+    def __init__(self, tables: KindTables) -> None:
+        model = read_model(tables.model)
+        self._notions: dict[int, tuple[str, ...]] = {}
+        notions: dict[str, tuple[str, ...]] = {}
+        for notion, words in tables.cues.items():
+            for word in words:
+                notions[word] = (*notions.get(word, ()), notion)
+        self._lexicon = Lexicon({**dict.fromkeys(notions), **dict.fromkeys(model.words)})
+        self._notions = {number: notions[word] for number, word in enumerate(self._lexicon.words) if word in notions}
+        self._scorer = Scorer(model, self._lexicon.words)
 
-def find_cues(words: str) -> set[str]:
-    """Notions in a customer's words, with where they stand."""
-    lexicon, cue_words, _ = _compile()
-    return _list_cues(words, lexicon.scan(words), cue_words)
+    def weigh(self, text: str) -> dict[str, float]:
+        """Kind -> probability."""
+        words = keep_customer(text[:_JUDGED])
+        scan = self._lexicon.scan(words)
+        return self._scorer.judge({hit[0] for hit in scan.hits}, self._list_cues(words, scan))
 
+    def find_cues(self, words: str) -> set[str]:
+        """Notions in a customer's words, with where they stand."""
+        return self._list_cues(words, self._lexicon.scan(words))
 
-def _list_cues(words: str, scan: Scan, cue_words: dict[int, tuple[str, ...]]) -> set[str]:
-    size = len(scan.folded.text)
-    cues = {f"length:{sum(size >= limit for limit in _LENGTHS)}"}
-    for number, start, end in scan.hits:
-        for notion in cue_words.get(number, ()):
-            cues.add(notion)
-            if start < _EDGE:
-                cues.add(f"opens:{notion}")
-            if end > size - _EDGE:
-                cues.add(f"closes:{notion}")
-    questions = words.count("?") + words.count("？")
-    if questions:
-        cues.add("question")
-        if words.rstrip()[-1:] in ("?", "？"):
-            cues.add("closes:question")
-        if questions > 1:
-            cues.add("questions")
-    if words.count("!") + words.count("！") > 1:
-        cues.add("exclaims")
-    return cues
-
-
-def _by_weight(item: tuple[str, float]) -> tuple[float, bool]:
-    return item[1], item[0] == Kind.COMPLAINT
+    def _list_cues(self, words: str, scan: Scan) -> set[str]:
+        size = len(scan.folded.text)
+        cues = {f"length:{sum(size >= limit for limit in _LENGTHS)}"}
+        for number, start, end in scan.hits:
+            for notion in self._notions.get(number, ()):
+                cues.add(notion)
+                if start < _EDGE:
+                    cues.add(f"opens:{notion}")
+                if end > size - _EDGE:
+                    cues.add(f"closes:{notion}")
+        questions = words.count("?") + words.count("？")
+        if questions:
+            cues.add("question")
+            if words.rstrip()[-1:] in ("?", "？"):
+                cues.add("closes:question")
+            if questions > 1:
+                cues.add("questions")
+        if words.count("!") + words.count("！") > 1:
+            cues.add("exclaims")
+        return cues
 
 
 @cache
-def _words() -> tuple[str, ...]:
-    tables = load_kind_tables()
-    cues = (word for words in tables.cues.values() for word in words)
-    return tuple(dict.fromkeys((*cues, *read_model(tables.model).words)))
-
-
-@cache
-def _compile() -> tuple[Lexicon, dict[int, tuple[str, ...]], Model]:
-    tables = load_kind_tables()
-    words = _words()
-    notions: dict[str, list[str]] = {}
-    for notion, members in tables.cues.items():
-        for word in members:
-            notions.setdefault(word, []).append(notion)
-    numbered = {number: tuple(notions[word]) for number, word in enumerate(words) if word in notions}
-    return Lexicon(words), numbered, read_model(tables.model)
+def _shipped() -> KindRules:
+    return KindRules(load_kind_tables())

@@ -9,7 +9,7 @@ from functools import cache
 from normalizers.text import to_simplified
 
 _SAMPLE = 4_000
-_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U000323af]")
+_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U000323af]+")
 _LATIN_WORD = re.compile(r"[A-Za-z\u00c0-\u024f]+(?:['’][A-Za-z]+)?")
 _ARABIC = re.compile(r"[\u0620-\u064a\u066e-\u06d3]")
 _NOT_ARABIC = re.compile(r"[\u067e\u0686\u0698\u06af\u06cc\u06a9\u0679\u0688\u0691\u06ba\u06d2\u06c6\u06d0]")
@@ -20,7 +20,7 @@ _ENGLISH = re.compile(
     r"what|how|why|when|can|do|account|card|bank|money|help|thanks|hello|hi|complaint)(?![\w'])",
     re.IGNORECASE,
 )
-_CANTONESE = re.compile(r"[嘅咗喺嚟冇佢啲唔咁嗰哋嘢攞畀諗瞓]")
+_CANTONESE = frozenset("嘅咗喺嚟冇佢啲唔咁嗰哋嘢攞畀諗瞓")
 
 _TAGS = {
     "zh": "zh-Hans",
@@ -53,7 +53,7 @@ def find_language(text: str) -> str:
     words = len(_LATIN_WORD.findall(text))
     if text.isascii() or not _HAN.search(text):
         return _find_other(text, words)
-    han = len(_HAN.findall(text))
+    han = sum(map(len, _HAN.findall(text)))
     if len(_KANA.findall(text)) * 3 > han:
         return "ja"
     # A Chinese word has about two characters.
@@ -77,8 +77,9 @@ def _find_other(text: str, words: int) -> str:
 
 def _find_chinese(text: str) -> str:
     traditional, simplified = _scripts()
-    old = len(traditional.intersection(text)) + len(_CANTONESE.findall(text))
-    new = len(simplified.intersection(text))
+    characters = set(text)
+    old = len(traditional & characters) + len(_CANTONESE & characters)
+    new = len(simplified & characters)
     # 后, 里, 干 and their like stand in both, so that traditional writing seems to hold a few simple characters.
     return "zh-Hant" if old and old * 2 >= new else "zh-Hans"
 

@@ -18,6 +18,7 @@ Hit = tuple[int, int, int]
 """Index of the word, start, end; offsets are characters of the compact folded text."""
 
 _CHINESE = re.compile("[\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_NUMBER = re.compile("[0-9]{4}")
 _LETTERS = re.compile("[^\\W\\d_\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]{2}")
 
 
@@ -30,39 +31,38 @@ class Scan:
 
 
 class Lexicon:
-    """Compiled once; `scan` is linear in the text. Words that fold to nothing never match."""
+    """Compiled once; `scan` is linear in the text. Words that fold to nothing never match.
+
+    `words` are the given ones in the order in which hits number them.
+    """
 
     def __init__(self, words: Iterable[str]) -> None:
-        dense: list[str] = []
-        spaced: list[str] = []
-        self._dense_words: list[int] = []
-        self._numbers: set[int] = set()
-        self._spaced_words: list[tuple[int, int]] = []
-        for number, word in enumerate(words):
+        dense: dict[str, str] = {}
+        spaced: dict[str, str] = {}
+        for word in words:
             if _CHINESE.search(word) or word.isdecimal():
-                dense.append(fold(word, compact=True).text)
-                self._dense_words.append(number)
-                if word.isdecimal():
-                    self._numbers.add(number)
+                dense[word] = fold(word, compact=True).text
             elif pattern := _spaced_pattern(word):
-                spaced.append(pattern)
-                self._spaced_words.append((number, 1 if pattern.endswith(" ") else 0))
-        self._dense = _build(dense)
-        self._spaced = _build(spaced)
+                spaced[word] = pattern
+        self.words = (*dense, *spaced)
+        self._first_spaced = len(dense)
+        self._numbers = frozenset(number for number, word in enumerate(dense) if word.isdecimal())
+        self._closing = [1 if pattern.endswith(" ") else 0 for pattern in spaced.values()]
+        self._dense = _build(list(dense.values()))
+        self._spaced = _build(list(spaced.values()))
 
     def scan(self, text: str) -> Scan:
         folded = fold(text, compact=True)
-        words = self._dense_words
-        hits = [(words[pattern], start, end) for pattern, start, end in self._dense(folded.text)]
-        if self._numbers:
+        hits = self._dense(folded.text)
+        if self._numbers and _NUMBER.search(folded.text):
             hits = [hit for hit in hits if hit[0] not in self._numbers or _stands_alone(folded.text, hit)]
-        if _LETTERS.search(folded.text):
+        if self._closing and _LETTERS.search(folded.text):
             plain = fold(text)
             back = _leads_to(plain, folded)
             for pattern, start, end in self._spaced(f" {plain.text.translate(_SPACED)} "):
                 # The pattern begins with a space and the text was padded by one, so `start` is the word's own place.
-                word, closing = self._spaced_words[pattern]
-                hits.append((word, back(start), back(end - 2 - closing) + 1))
+                last = end - 2 - self._closing[pattern]
+                hits.append((self._first_spaced + pattern, back(start), back(last) + 1))
             hits.sort(key=_by_place)
         return Scan(folded, hits)
 

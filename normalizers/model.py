@@ -7,7 +7,7 @@ cues, which stand for a whole notion, weigh in full.
 
 import csv
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 
@@ -23,22 +23,6 @@ class Model:
     words: Mapping[str, Weights]
     cues: Mapping[str, Weights]
 
-    def judge(self, words: Collection[str], cues: Iterable[str]) -> dict[str, float]:
-        """Class -> probability. `words` are those of the text that the model knows, each once."""
-        totals = list(self.bias)
-        if words:
-            say = self.spread / math.sqrt(len(words))
-            for word in words:
-                for at, weight in enumerate(self.words[word]):
-                    totals[at] += weight * say
-        for cue in cues:
-            for at, weight in enumerate(self.cues.get(cue, ())):
-                totals[at] += weight
-        top = max(totals)
-        powers = [math.exp(total - top) for total in totals]
-        whole = sum(powers)
-        return {name: power / whole for name, power in zip(self.classes, powers, strict=True)}
-
 
 def read_model(text: str) -> Model:
     """CSV `sort,feature,<class>...` with sorts bias, spread, word and cue -> the model. Raises ValueError."""
@@ -50,3 +34,42 @@ def read_model(text: str) -> Model:
             raise ValueError(f"a model row of sort {sort!r} with {len(weights)} weights cannot be read")
         tables[sort][feature] = tuple(map(float, weights))
     return Model(classes, tables["bias"][""], tables["spread"][""][0], tables["word"], tables["cue"])
+
+
+class Scorer:
+    """A model bound to the numbers of a lexicon's words: columns to sum up, no look-up by name on the way."""
+
+    def __init__(self, model: Model, words: Sequence[str]) -> None:
+        self.model = model
+        nothing = (0.0,) * len(model.classes)
+        rows = [model.words.get(word, nothing) for word in words]
+        self._columns = [[row[at] for row in rows] for at in range(len(model.classes))]
+        self._known = [int(word in model.words) for word in words]
+        self.telling = [max(row) - row[-1] for row in rows]
+        """How much each word speaks for its strongest class rather than the last one."""
+
+    def judge(self, numbers: Collection[int], cues: Iterable[str]) -> dict[str, float]:
+        """Numbers of the words in the text, each once, and its cues -> class -> probability."""
+        say = self.share_say(numbers)
+        totals = [
+            bias + say * sum(map(column.__getitem__, numbers))
+            for bias, column in zip(self.model.bias, self._columns, strict=True)
+        ]
+        weights = self.model.cues
+        for cue in cues:
+            if cue in weights:
+                for at, weight in enumerate(weights[cue]):
+                    totals[at] += weight
+        top = max(totals)
+        powers = [math.exp(total - top) for total in totals]
+        whole = sum(powers)
+        return {name: power / whole for name, power in zip(self.model.classes, powers, strict=True)}
+
+    def share_say(self, numbers: Iterable[int]) -> float:
+        """What one word of this text weighs."""
+        return self.model.spread / math.sqrt(max(1, sum(map(self._known.__getitem__, numbers))))
+
+    def weigh_cue(self, cue: str) -> float:
+        """How much a cue speaks for its strongest class rather than the last one."""
+        weights = self.model.cues.get(cue)
+        return max(weights) - weights[-1] if weights else 0.0

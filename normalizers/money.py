@@ -11,6 +11,7 @@ from gateway.contract.complaint import Amount
 from normalizers.numeral import NUMERAL, read_numeral
 
 _LIMIT = 50
+_TOO_MUCH = 10**15
 _ARABIC = r"\d{1,3}(?:,\d{3}){1,5}(?:\.\d{1,4})?|\d{1,15}(?:\.\d{1,4})?"
 _CHINESE = rf"[{NUMERAL}]{{1,16}}(?:[余多][万亿])?"
 _PREFIXES = {
@@ -36,12 +37,15 @@ _SUFFIXES = {
     "THB": r"泰铢|THB\b",
     "CNY": r"元(?![路旦月素宵老件器凶首气])|块钱?|圆|蚊|大洋|人民币|RMB\b|CNY\b|yuan\b|renminbi\b",
 }
-_AMOUNT = re.compile(
-    rf"(?P<prefix>{'|'.join(_PREFIXES.values())})?\s{{0,2}}"
-    rf"(?:(?<![\d.A-Za-z第])(?P<arabic>{_ARABIC})\s?(?P<unit>百万|千万|[千万亿]|[kw](?![a-z]))?|(?<![{NUMERAL}第几数余多])(?P<chinese>{_CHINESE}))"
-    rf"(?P<about>[多余来几]|左右)?\s?"
-    rf"(?P<suffix>{'|'.join(_SUFFIXES.values())})?"
-    rf"(?P<tail>(?<=[元块])[零一二三四五六七八九\d][角毛](?:[零一二三四五六七八九\d]分)?|(?<=块)[一二三四五六七八九](?![{NUMERAL}个次天月年人]))?",
+_NUMBER = re.compile(
+    rf"(?=[\d{NUMERAL}])(?:(?<![\d.A-Za-z第])(?P<arabic>{_ARABIC})\s?(?P<unit>百万|千万|[千万亿]|[kwKW](?![A-Za-z]))?"
+    rf"|(?<![{NUMERAL}第几数余多])(?P<chinese>{_CHINESE}))"
+)
+_BEFORE = re.compile(rf"(?:{'|'.join(_PREFIXES.values())})\s{{0,2}}$", re.IGNORECASE)
+_BEFORE_LENGTH = 6
+_AFTER = re.compile(
+    rf"(?:[多余来几]|左右)?\s?(?:(?P<suffix>{'|'.join(_SUFFIXES.values())})"
+    rf"(?P<tail>(?<=[元块])[零一二三四五六七八九\d][角毛](?:[零一二三四五六七八九\d]分)?|(?<=块)[一二三四五六七八九](?![{NUMERAL}个次天月年人]))?)?",
     re.IGNORECASE,
 )
 _FRACTION = re.compile(r"(?P<jiao>[零一二三四五六七八九\d])[角毛]?(?:(?P<fen>[零一二三四五六七八九\d])分)?")
@@ -62,42 +66,45 @@ def find_amounts(text: str, original: str) -> tuple[Amount, ...]:
     if not _GATE.search(text):
         return ()
     amounts: dict[tuple[str, str], Amount] = {}
-    for match in _AMOUNT.finditer(text):
-        value = _read(text, match)
-        if value is None or not 0 < value < 10**15:
+    for match in _NUMBER.finditer(text):
+        before = _BEFORE.search(text, max(0, match.start() - _BEFORE_LENGTH), match.start())
+        after = _AFTER.match(text, match.end())
+        value = _read(text, match, before, after)
+        if value is None or not 0 < value < _TOO_MUCH:
             continue
-        currency = _find_currency(match)
+        currency = _find_currency(before, after)
         plain_value = format(value.normalize(), "f")
-        words = original[match.start() : match.end()].strip()
-        amounts.setdefault((plain_value, currency), Amount(value=plain_value, currency=currency, text=words))
+        start, end = (before or match).start(), (after or match).end()
+        amounts.setdefault(
+            (plain_value, currency), Amount(value=plain_value, currency=currency, text=original[start:end].strip())
+        )
         if len(amounts) == _LIMIT:
             break
     return tuple(amounts.values())
 
 
-def _read(text: str, match: re.Match[str]) -> Decimal | None:
+def _read(text: str, match: re.Match[str], before: re.Match[str] | None, after: re.Match[str] | None) -> Decimal | None:
     number, unit = match["arabic"] or match["chinese"], (match["unit"] or "").lower()
-    if not (match["prefix"] or match["suffix"]) and not _is_money_alone(text, match, number, unit):
+    suffix, tail = (after["suffix"], after["tail"]) if after else (None, None)
+    end = after.end() if after else match.end()
+    if not (before or suffix) and not _is_money_alone(text, match, end, number, unit):
         return None
     number = number.replace("余", "").replace("多", "")
     if len(number) == 1 and number in "十百千万亿":
         return None
-    if number in {"一", "两"} and match["suffix"] == "块" and not match["tail"] and _THING.match(text, match.end()):
+    if number in {"一", "两"} and suffix == "块" and not tail and _THING.match(text, end):
         return None
     value = read_numeral(number + {"k": "千", "w": "万"}.get(unit, unit))
-    if value is None:
-        return None
-    if match["tail"]:
-        fraction = _FRACTION.match(match["tail"])
-        if fraction:
-            value += (read_numeral(fraction["jiao"]) or 0) * Decimal("0.1")
-            value += (read_numeral(fraction["fen"] or "零") or 0) * Decimal("0.01")
+    fraction = _FRACTION.match(tail) if tail else None
+    if value is not None and fraction:
+        value += (read_numeral(fraction["jiao"]) or 0) * Decimal("0.1")
+        value += (read_numeral(fraction["fen"] or "零") or 0) * Decimal("0.01")
     return value
 
 
-def _is_money_alone(text: str, match: re.Match[str], number: str, unit: str) -> bool:
+def _is_money_alone(text: str, match: re.Match[str], end: int, number: str, unit: str) -> bool:
     """Without a currency only round large numbers are money, and only when nothing else is counted."""
-    if _COUNTED.match(text, match.end()):
+    if _COUNTED.match(text, end):
         return False
     if match["arabic"]:
         return unit in {"万", "亿", "百万", "千万", "w", "k"}
@@ -106,13 +113,16 @@ def _is_money_alone(text: str, match: re.Match[str], number: str, unit: str) -> 
     )
 
 
-def _find_currency(match: re.Match[str]) -> str:
-    # 人民币 / 美元 behind the number say more than a bare sign before it.
-    for words, table in ((match["suffix"], _SUFFIXES), (match["prefix"], _PREFIXES)):
-        if words:
-            for currency, pattern in table.items():
-                if re.fullmatch(pattern.replace(r"\b", ""), words, re.IGNORECASE) and (
-                    currency != "CNY" or table is _PREFIXES or not match["prefix"]
-                ):
-                    return currency
-    return "CNY"
+def _find_currency(before: re.Match[str] | None, after: re.Match[str] | None) -> str:
+    """The words behind the number say more than a bare sign before it; 元 alone says the least: HK$200元."""
+    suffix = _name_currency(after["suffix"] if after else None, _SUFFIXES)
+    prefix = _name_currency(before[0].strip() if before else None, _PREFIXES)
+    return (suffix if suffix != "CNY" else "") or prefix or "CNY"
+
+
+def _name_currency(words: str | None, table: dict[str, str]) -> str:
+    return (
+        next((currency for currency, pattern in table.items() if re.match(pattern, words, re.IGNORECASE)), "")
+        if words
+        else ""
+    )

@@ -6,6 +6,7 @@ from datetime import datetime, time, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
+from config.branches import BranchEntry
 from config.codes import CodeTable
 from gateway.contract.complaint import (
     Authenticity,
@@ -26,7 +27,6 @@ from gateway.contract.complaint import (
     Turn,
 )
 from gateway.contract.draft import Draft
-from gateway.contract.ports import BranchEntry
 from gateway.contract.verdict import Verdict
 from normalizers import business_code, channel_code, kind, reason_code
 from normalizers.accused import find_accused

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import ahocorasick_rs
 
+from config.branches import BranchEntry
 from gateway.contract.complaint import Branch
-from gateway.contract.ports import BranchEntry
 from normalizers.text import Folded, fold
 
 _SHORTEST = 3

@@ -71,8 +71,21 @@ _SECRETS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ),
     )
 )
-_GATES = ("密码", "口令", "验证码", "校验码", "动态", "短信码", "确认码", "授权码", "安全码", "背面", "三码", "有效期")
-_LATIN_GATE = re.compile(r"pass|pwd|otp|code|cv[vcn]|pin|one.time|exp|;\d{12}|B\d{12}", re.IGNORECASE)
+_GATES = (
+    *("pass", "pwd", "otp", "code", "cvv", "cvc", "cvn", "pin", "exp", "^", "="),
+    "密码",
+    "口令",
+    "验证码",
+    "校验码",
+    "动态",
+    "短信码",
+    "确认码",
+    "授权码",
+    "安全码",
+    "背面",
+    "三码",
+    "有效期",
+)
 _DATE = re.compile(r"(?:19|20)\d{2}[-.,，、 ]\d{1,2}[-.,，、 ]\d{1,2}")
 
 _ASKED = re.compile(rf"(?P<code>{_CODE})|(?P<cvv>{_CVV})|(?P<pin>{_PIN})|(?P<password>{_LOGIN_WORD})", re.IGNORECASE)
@@ -95,7 +108,8 @@ class Redacted:
 def remove_secrets(text: str) -> Redacted:
     """Linear. "忘记密码" stays; "密码是123456" becomes "密码是〔已删除：密码〕"."""
     view = plain(text)
-    if not any(gate in view for gate in _GATES) and not _LATIN_GATE.search(view):
+    lowered = view.lower()
+    if not any(gate in lowered for gate in _GATES):
         return Redacted(text)
     spans: list[tuple[int, int, str]] = []
     for kind, pattern in _SECRETS:

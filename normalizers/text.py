@@ -9,7 +9,6 @@ import re
 import unicodedata
 from bisect import bisect_right
 from functools import cache, cached_property
-from itertools import compress
 
 # Control, bidi-override and zero-width characters, lone surrogates and tag characters. ZWJ and the variation
 # selectors are seen to below: inside an emoji they are part of what one sees.
@@ -55,10 +54,10 @@ class Folded:
     def _starts(self) -> list[int]:
         """Where in the original each folded character comes from; made only when something was found."""
         table = self._table
-        sizes = [len(table[code]) for code in map(ord, self.original)]
-        if max(sizes, default=0) <= 1:
-            return list(compress(range(len(sizes)), sizes))
-        return [at for at, size in enumerate(sizes) for _ in range(size)]
+        if table.widened.isdisjoint(self.original):
+            dropped = table.dropped
+            return [at for at, char in enumerate(self.original) if char not in dropped]
+        return [at for at, char in enumerate(self.original) for _ in table[ord(char)]]
 
     @property
     def _unchanged(self) -> bool:
@@ -105,9 +104,14 @@ class _Table(dict[int, str]):
         super().__init__()
         self.compact = compact
         self.simplified = _simplified()
+        # Of all characters ever met here, those that fold to none and to more than one.
+        self.dropped: set[str] = set()
+        self.widened: set[str] = set()
 
     def __missing__(self, code: int) -> str:
         folded = self._fold(code)
+        if len(folded) != 1:
+            (self.widened if folded else self.dropped).add(chr(code))
         if len(self) < _TABLE_LIMIT:
             self[code] = folded
         return folded
@@ -120,7 +124,7 @@ class _Table(dict[int, str]):
 
     def _keeps(self, char: str) -> bool:
         category = unicodedata.category(char)
-        if category in {"Cf", "Cc", "Cs", "Cn"} or char in "\u034f\u115f\u1160\u3164":
+        if category in {"Cf", "Cc", "Cs"} or char in "\u034f\u115f\u1160\u3164":
             return char in "\n\t" and not self.compact
         # Variation selectors are marks; so are the vowel signs of Arabic, which people write or leave out at will.
         if category == "Mn":

@@ -110,7 +110,13 @@ def gateway(data: Path, *arguments: str, environment: dict[str, str] | None = No
 def run_cli(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     """`huiyin ...` as a user would call it."""
     return subprocess.run(
-        [sys.executable, "-m", "gateway", *arguments], capture_output=True, text=True, cwd=ROOT, input=stdin, check=False, timeout=600
+        [sys.executable, "-m", "gateway", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        input=stdin,
+        check=False,
+        timeout=600,
     )
 
 

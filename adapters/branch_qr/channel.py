@@ -19,7 +19,6 @@ from gateway.contract.errors import AdapterError, Refused, Unreadable
 from gateway.contract.pages import entry as entries
 from gateway.contract.pages.form_page import FormPage, answer_json, describe_fields, wants_page
 from gateway.contract.pages.forms import BODY_LIMIT_BYTES
-from gateway.contract.pages.languages import find_chosen
 from gateway.contract.ports import House
 
 THREAD_WINDOW_MS = 86_400_000
@@ -54,7 +53,7 @@ class BranchPage:
         if wrong:
             refused = entries.refuse_entry(wrong)
             raise refused if wants_page(call) else describe_fields(refused)
-        return [self._enclose(entry, place, content_type, call.body, call.received_at, find_chosen(call))]
+        return [self._enclose(entry, place, content_type, call.body, call.received_at)]
 
     def reply(self, call: Call, accepted: Sequence[Accepted]) -> Reply:
         if wants_page(call):
@@ -83,7 +82,7 @@ class BranchPage:
                 entry = entries.read_entry(content_type, body)
             except Refused:
                 entry = entries.Entry()  # kept as it is; `draft` will say what is wrong with it
-            envelope = self._enclose(entry, place, content_type, body, now, "")
+            envelope = self._enclose(entry, place, content_type, body, now)
             yield replace(envelope, source_key=key, content=b"", thread=None, backfill=True)
 
     def draft(self, envelope: Envelope) -> Draft:
@@ -93,9 +92,7 @@ class BranchPage:
             raise Unreadable(error.code, error.detail) from None
         if not entry.text:
             raise Unreadable("text_missing", "The form holds no words of the customer.")
-        return entries.draft_entry(
-            entry, branch_code=envelope.hints.get("branch", ""), language=envelope.hints.get("language", "")
-        )
+        return entries.draft_entry(entry, envelope.hints.get("branch", ""))
 
     def find_branch_link(self, code: str) -> str:
         """The address behind the code of a branch. Raises KeyError for one that is not in the table."""
@@ -129,13 +126,13 @@ class BranchPage:
         return known.name if known else place.branch
 
     def _enclose(
-        self, entry: entries.Entry, place: Place | None, content_type: str, body: bytes, now: Millis, language: str
+        self, entry: entries.Entry, place: Place | None, content_type: str, body: bytes, now: Millis
     ) -> Envelope:
         digest = entries.digest_entry(entry)
         source_key, thread_key = entries.find_keys(entry, self._seal_key, digest, now)
         where = f"{place.branch}/{place.counter}/" if place else ""
         doubt = entries.doubt_entry(entry, self._seal_key, now)
-        hints: dict[str, str] = {"language": language or entry.language, "quarantine": doubt}
+        hints = {"quarantine": doubt}
         if place:
             hints |= {"branch": place.branch, "counter": place.counter}
         return Envelope(

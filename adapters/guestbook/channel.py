@@ -18,7 +18,6 @@ from gateway.contract.errors import AdapterError, Refused, Unreadable
 from gateway.contract.pages import entry as entries
 from gateway.contract.pages.form_page import FormPage, answer_json, describe_fields, wants_page
 from gateway.contract.pages.forms import BODY_LIMIT_BYTES
-from gateway.contract.pages.languages import find_chosen
 from gateway.contract.ports import House
 
 THREAD_WINDOW_MS = 86_400_000
@@ -102,13 +101,13 @@ class Guestbook:
             entry = entries.read_entry(envelope.media_type, envelope.raw)
         except Refused as error:
             raise Unreadable(error.code, error.detail) from None
-        return entries.draft_entry(entry, branch_code=entry.branch, language=envelope.hints.get("language", ""))
+        return entries.draft_entry(entry, entry.branch)
 
     def _enclose(self, entry: entries.Entry, call: Call, content_type: str) -> Envelope:
         digest = entries.digest_entry(entry)
         source_key, thread_key = entries.find_keys(entry, self._seal_key, digest, call.received_at)
         doubt = entries.doubt_entry(entry, self._seal_key, call.received_at)
-        hints = {"page": "1", "language": find_chosen(call) or entry.language, "quarantine": doubt}
+        hints = {"page": "1", "quarantine": doubt}
         return Envelope(
             channel=self._instance,
             adapter="guestbook",

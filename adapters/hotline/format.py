@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
+from config.branches import BranchEntry
 from gateway.contract.draft import Draft
 from gateway.contract.errors import Unreadable
-from gateway.contract.ports import BranchEntry
 
 
 @dataclass(frozen=True, slots=True)

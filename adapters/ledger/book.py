@@ -7,12 +7,16 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict
+
 from gateway.contract.clock import to_datetime
-from gateway.contract.complaint import Complaint
+from gateway.contract.complaint import Complaint, Kind
 from gateway.contract.errors import AdapterError, AlreadyThere, Misconfigured
 from gateway.contract.ports import Delivered, Delivery
+from gateway.contract.verdict import Level
 
 EDITION = 1
 _SCHEMA = """
@@ -28,12 +32,39 @@ CREATE TABLE entry_events (
 CREATE TABLE day_numbers (day TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT;
 """
 _WRITE = """
-INSERT INTO entries VALUES (:receipt, :ticket, :id, :version, :kind, :level, :channel, :branch, :title, :document, :now, :now)
+INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (receipt) DO UPDATE SET
     version = excluded.version, kind = excluded.kind, level = excluded.level, branch = excluded.branch,
     title = excluded.title, document = excluded.document, updated = excluded.updated
 WHERE excluded.version > entries.version
 """
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class _Channel(_Part):
+    instance: str
+
+
+class _Branch(_Part):
+    code: str
+
+
+class _Verdict(_Part):
+    level: Level
+
+
+class Heading(_Part):
+    """What the book's columns need of a complaint: reading the whole would cost most of a delivery's time."""
+
+    id: str
+    kind: Kind
+    channel: _Channel
+    branch: _Branch | None = None
+    title: str = ""
+    verdict: _Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +115,17 @@ def _prepare(book: sqlite3.Connection) -> None:
 
 
 def write_deliveries(
-    book: sqlite3.Connection, deliveries: Sequence[tuple[Delivery, Complaint]], now_ms: int, day: str
+    book: sqlite3.Connection, deliveries: Sequence[tuple[Delivery, Heading]], now_ms: int, day: str
 ) -> Sequence[Delivered | AdapterError]:
     """All in one commit; one outcome each. `day` (YYYYMMDD) goes into the numbers of new entries."""
     book.execute("BEGIN IMMEDIATE")
     try:
-        outcomes = [_write(book, delivery, complaint, now_ms, day) for delivery, complaint in deliveries]
+        found = book.execute("SELECT last FROM day_numbers WHERE day = ?", (day,)).fetchone()
+        first = found[0] + 1 if found else 1
+        numbers = count(first)
+        outcomes = [_write(book, delivery, heading, now_ms, day, numbers) for delivery, heading in deliveries]
+        if (last := next(numbers) - 1) >= first:
+            book.execute("INSERT OR REPLACE INTO day_numbers VALUES (?, ?)", (day, last))
         book.execute("COMMIT")
     except BaseException:
         if book.in_transaction:
@@ -99,39 +135,21 @@ def write_deliveries(
 
 
 def _write(
-    book: sqlite3.Connection, delivery: Delivery, complaint: Complaint, now_ms: int, day: str
+    book: sqlite3.Connection, delivery: Delivery, heading: Heading, now_ms: int, day: str, numbers: Iterator[int]
 ) -> Delivered | AdapterError:
     found = book.execute("SELECT ticket FROM entries WHERE receipt = ?", (delivery.receipt,)).fetchone()
-    ticket: str = found[0] if found else ""
-    if ticket and book.execute("SELECT 1 FROM entry_events WHERE delivery = ?", (delivery.id,)).fetchone():
-        return AlreadyThere("already_entered", "This delivery is in the ledger.", ticket=ticket)
-    ticket = ticket or _next_ticket(book, day)
+    if found and book.execute("SELECT 1 FROM entry_events WHERE delivery = ?", (delivery.id,)).fetchone():
+        return AlreadyThere("already_entered", "This delivery is in the ledger.", ticket=found[0])
+    ticket: str = found[0] if found else f"TZ-{day}-{next(numbers):06}"
+    branch = heading.branch.code if heading.branch else ""
     book.execute(
         _WRITE,
-        {
-            "receipt": delivery.receipt,
-            "ticket": ticket,
-            "id": complaint.id,
-            "version": delivery.version,
-            "kind": complaint.kind.value,
-            "level": complaint.verdict.level.value,
-            "channel": complaint.channel.instance,
-            "branch": complaint.branch.code if complaint.branch else "",
-            "title": complaint.title,
-            "document": delivery.document,
-            "now": now_ms,
-        },
-    )
+        (delivery.receipt, ticket, heading.id, delivery.version, heading.kind.value, heading.verdict.level.value,
+         heading.channel.instance, branch, heading.title, delivery.document, now_ms, now_ms),
+    )  # fmt: skip
     event = (delivery.id, delivery.receipt, delivery.step, delivery.version, now_ms)
     book.execute("INSERT INTO entry_events VALUES (?, ?, ?, ?, ?)", event)
     return Delivered(ticket=ticket, reference=ticket)
-
-
-def _next_ticket(book: sqlite3.Connection, day: str) -> str:
-    number = book.execute(
-        "INSERT INTO day_numbers VALUES (?, 1) ON CONFLICT (day) DO UPDATE SET last = last + 1 RETURNING last", (day,)
-    ).fetchone()[0]
-    return f"TZ-{day}-{number:06}"
 
 
 def read_entries(path: Path) -> list[Entry]:

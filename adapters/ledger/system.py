@@ -10,10 +10,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from adapters.ledger.book import open_book, write_deliveries
+from adapters.ledger.book import Heading, open_book, write_deliveries
 from adapters.ledger.settings import SystemSettings
 from gateway.contract.clock import Clock, to_datetime
-from gateway.contract.complaint import Complaint
 from gateway.contract.errors import AdapterError, Misconfigured, Rejected, TryLater
 from gateway.contract.ports import Change, Delivered, Delivery, Event, House, Step
 
@@ -59,11 +58,11 @@ class Ledger:
 
     def _write(self, deliveries: Sequence[Delivery]) -> Sequence[Delivered | AdapterError]:
         outcomes: dict[int, Delivered | AdapterError] = {}
-        readable: list[tuple[Delivery, Complaint]] = []
+        readable: list[tuple[Delivery, Heading]] = []
         places: list[int] = []
         for place, delivery in enumerate(deliveries):
             try:
-                readable.append((delivery, delivery.complaint))
+                readable.append((delivery, Heading.model_validate_json(delivery.document)))
                 places.append(place)
             except ValidationError:
                 outcomes[place] = Rejected("document_invalid", "The complaint does not fit its schema; read it again.")

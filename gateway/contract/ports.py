@@ -20,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
+from config.branches import BranchEntry
 from gateway.contract.call import Call, Reply, Route
 from gateway.contract.clock import Clock
 from gateway.contract.complaint import AttachmentRef, Complaint, Kind
@@ -28,16 +29,6 @@ from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.errors import AdapterError
 from gateway.contract.receipt import Receipt
 from gateway.contract.verdict import Level
-
-
-@dataclass(frozen=True, slots=True)
-class BranchEntry:
-    """One row of the bank's branch table."""
-
-    code: str
-    name: str
-    region: str = ""
-    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

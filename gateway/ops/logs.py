@@ -43,9 +43,7 @@ def set_up_logs(stream: TextIO | None = None, level: int = logging.INFO) -> None
     root.setLevel(logging.WARNING)
 
 
-def _keep_origin_only(
-    _logger: object, _method: str, event: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
+def _keep_origin_only(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     failure = event.pop("exc_info", None)
     kind = failure[0].__name__ if isinstance(failure, tuple) and failure[0] else None
     return {

@@ -21,9 +21,14 @@ verdicts = Counter("huiyin_verdicts", "Complaints registered, by level", ["chann
 signals = Counter("huiyin_signals", "Urgency signals raised", ["signal"], registry=registry)
 duties = Counter("huiyin_duties", "Attempts at duties", ["target", "instance", "outcome"], registry=registry)
 """outcome: done, later, parked, dismissed, lost_claim"""
-standing = Gauge("huiyin_standing", "Things now in an unfinished state", ["subject", "where", "state"], registry=registry)
+standing = Gauge(
+    "huiyin_standing", "Things now in an unfinished state", ["subject", "where", "state"], registry=registry
+)
 oldest_seconds = Gauge(
-    "huiyin_oldest_seconds", "Age of the oldest thing in an unfinished state", ["subject", "where", "state"], registry=registry
+    "huiyin_oldest_seconds",
+    "Age of the oldest thing in an unfinished state",
+    ["subject", "where", "state"],
+    registry=registry,
 )
 alarms = Counter("huiyin_alarms", "Promises found broken by the sweep", ["promise"], registry=registry)
 polled = Counter("huiyin_polled", "Polls of a channel", ["channel", "outcome"], registry=registry)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uuid_utils
+
 from config.branches import load_branches
 from config.codes import load_codes
-from normalizers.normalize import Reading, Tables, normalize
-
 from config.settings import Settings
 from gateway import plugins
 from gateway.contract.clock import Clock, to_datetime
@@ -19,6 +18,7 @@ from gateway.contract.complaint import AttachmentRef, Complaint, Kind
 from gateway.contract.draft import Address, Draft
 from gateway.contract.envelope import Envelope
 from gateway.contract.errors import AdapterError, Ignored, Unreadable
+from gateway.contract.pages.supplement import SUPPLEMENT, read_supplement
 from gateway.contract.ports import Channel, Event, House
 from gateway.contract.receipt import Receipt
 from gateway.contract.signing import derive_key
@@ -27,6 +27,7 @@ from gateway.states import EnvelopeState
 from gateway.store.rows import InboxItem, Moved
 from gateway.triage.judge import judge
 from gateway.triage.rules import load_rules
+from normalizers.normalize import Reading, Tables, normalize
 
 _RANK = {Level.NORMAL: 0, Level.HIGH: 1, Level.CRITICAL: 2}
 
@@ -119,6 +120,8 @@ class Reader:
 
     def draft(self, envelope: Envelope) -> Draft:
         """Raises Ignored, or Unreadable for everything else that keeps this envelope from being read."""
+        if envelope.media_type == SUPPLEMENT:
+            return read_supplement(envelope)
         channel = self._channels.get(envelope.channel)
         if channel is None:
             raise Unreadable(

@@ -130,7 +130,6 @@ class _Compiled:
                 bound.append(constant if index < 0 else values[index])
         return text, tuple(bound)
 
-
     def repeat(self, rows: int) -> str:
         """An INSERT of so many rows: one step for SQLite instead of one per row. The interpreter's lock changes hands
         at every step, and the event loop wants it: with a step per row the two threads spend their time waking each

@@ -7,6 +7,7 @@ added as its own words, nor a P0 hit in a plain text.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from gateway.contract.complaint import Speaker, Turn
 from gateway.contract.verdict import Evidence, Level, Priority, Signal, Verdict
 from gateway.triage.rules import Rules
 from gateway.triage.signals import Found, Span, find_signals
-from normalizers.model import Model
+from normalizers.model import Scorer
 from normalizers.speakers import split_speakers
 
 JUDGED = 20_000
@@ -58,7 +59,7 @@ def judge(*, text: str, turns: Sequence[Turn], channel: str, language: str, rule
     for name, spans in found.spans.items():
         priority = _rate(name, found, chances, rules)
         span = min(spans, key=lambda span: (span[0] - span[1], span[0]))
-        signals[name] = _show(name, priority, found.folded.span(*span), parts, joined, rules)
+        signals[name] = _show(name, priority, found.scan.folded.span(*span), parts, joined, rules)
     _add_pattern(signals, found, chances, parts, joined, rules)
     ordered = tuple(sorted(signals.values(), key=lambda signal: (signal.priority.value, signal.id)))
     return Judgement(Verdict(level=_find_level(ordered, rules), signals=ordered, made_by=rules.version), found.groups)
@@ -96,14 +97,14 @@ def _cut(words: str) -> list[tuple[int, str]]:
     return [(0, words[:half]), (len(words) - half, words[-half:])]
 
 
-def _pick_model(found: Found, rules: Rules) -> Model:
-    text = found.folded.text
-    return rules.models["chinese" if 5 * len(_CHINESE.findall(text[:500])) >= len(text[:500]) else "spaced"]
+def _pick_scorer(found: Found, rules: Rules) -> Scorer:
+    text = found.scan.folded.text[:500]
+    return rules.scorers["chinese" if 5 * len(_CHINESE.findall(text)) >= len(text) else "spaced"]
 
 
 def _weigh(found: Found, rules: Rules) -> dict[str, float]:
-    model = _pick_model(found, rules)
-    return {"high": 0.0} | model.judge([word for word in found.words if word in model.words], found.cues)
+    numbers = {hit[0] for hit in found.scan.hits}
+    return {"high": 0.0} | _pick_scorer(found, rules).judge(numbers, found.cues)
 
 
 def _rate(name: str, found: Found, chances: dict[str, float], rules: Rules) -> Priority:
@@ -146,30 +147,22 @@ def _add_pattern(
 
 def _find_telling(found: Found, rules: Rules, joined: str) -> Span:
     """The clause that spoke most for urgency, in characters of the judged text."""
-    model = _pick_model(found, rules)
-    normal = model.classes.index("normal")
+    scorer = _pick_scorer(found, rules)
     clauses = _list_clauses(joined)
+    folded = found.scan.folded
+    starts = [folded.index(start) for start, _ in clauses]
     weights = [0.0] * len(clauses)
-    say = model.spread / max(1, len(found.words)) ** 0.5
-    marks = [
-        (span[0], (max(known) - known[normal]) * say)
-        for word, spans in found.words.items()
-        if (known := model.words.get(word))
-        for span in spans[:1]
-    ]
-    seen = set()
+    places: dict[int, int] = {}
+    for number, start, _ in found.scan.hits:
+        places.setdefault(number, start)
+    say, telling = scorer.share_say(places), scorer.telling
+    for number, start in places.items():
+        weights[bisect_right(starts, start) - 1] += say * telling[number]
+    notions: dict[str, int] = {}
     for start, _, concept in found.places:
-        known = model.cues.get(f"c:{concept}")
-        if known and concept not in seen:
-            seen.add(concept)
-            marks.append((start, max(known) - known[normal]))
-    marks.sort()
-    clause = 0
-    for start, weight in marks:
-        place = found.folded.start(start)
-        while clause + 1 < len(clauses) and clauses[clause][1] <= place:
-            clause += 1
-        weights[clause] += weight
+        notions.setdefault(concept, start)
+    for concept, start in notions.items():
+        weights[bisect_right(starts, start) - 1] += scorer.weigh_cue(f"c:{concept}")
     best = max(range(len(clauses)), key=lambda at: weights[at])
     first = last = best
     while True:
@@ -207,11 +200,9 @@ def _show(name: str, priority: Priority, span: Span, parts: list[_Part], joined:
     if left is None:
         left = part.at if start - part.at <= room else start
     room -= start - left
-    close = _BREAK.search(joined, end, min(end + max(room, 0), part.at + len(part.text)))
-    if close:
-        right = close.start()
-    else:
-        right = part.at + len(part.text) if part.at + len(part.text) - end <= room else end
+    limit = part.at + len(part.text)
+    close = _BREAK.search(joined, end, min(end + max(room, 0), limit))
+    right = close.start() if close else limit if limit - end <= room else end
     at = left - part.at
     return Signal(
         id=name,

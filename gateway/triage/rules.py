@@ -7,20 +7,18 @@ from dataclasses import dataclass
 from config.settings import TriageSettings
 from config.triage import RulesFile, SignalRule, TriageTables, read_tables
 from normalizers.lexicon import Lexicon
-from normalizers.model import Model, read_model
+from normalizers.model import Scorer, read_model
 
 
 @dataclass(slots=True)
 class Role:
-    """What one word stands for. `gram`: the word itself, where a model weighs it; else empty."""
+    """What one word stands for."""
 
-    gram: str = ""
     concepts: tuple[str, ...] = ()
     signals: tuple[str, ...] = ()
     sure: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     strip: bool = False
-    marks: bool = False
 
 
 class Rules:
@@ -33,15 +31,17 @@ class Rules:
         self._tables = tables
         self.off = off
         self.file: RulesFile = tables.file
-        self.models: dict[str, Model] = {script: read_model(text) for script, text in tables.models.items()}
+        models = {script: read_model(text) for script, text in tables.models.items()}
         content = tables.file.model_dump_json() + repr(sorted(tables.models.items())) + repr(sorted(off))
         self.version = f"{tables.name}@{hashlib.sha256(content.encode()).hexdigest()[:8]}"
         self.signals: dict[str, SignalRule] = {rule.id: rule for rule in self.file.signal}
         self.composed = tuple(rule for rule in self.file.signal if rule.all)
         self.grouped = tuple(rule for rule in self.file.signal if rule.group)
-        roles = _assign_roles(self.file, self.models)
-        self.roles = tuple(roles.values())
-        self.lexicon = Lexicon(roles)
+        roles = _assign_roles(self.file)
+        learned = (word for model in models.values() for word in model.words)
+        self.lexicon = Lexicon({**dict.fromkeys(roles), **dict.fromkeys(learned)})
+        self.roles = [roles.get(word) for word in self.lexicon.words]
+        self.scorers = {script: Scorer(model, self.lexicon.words) for script, model in models.items()}
 
     def __reduce__(self) -> tuple[Callable[..., "Rules"], tuple[object, ...]]:
         return Rules, (self._tables, self.off)
@@ -52,14 +52,11 @@ def load_rules(settings: TriageSettings) -> Rules:
     return Rules(read_tables(settings), settings.off)
 
 
-def _assign_roles(file: RulesFile, models: dict[str, Model]) -> dict[str, Role]:
+def _assign_roles(file: RulesFile) -> dict[str, Role]:
     roles: dict[str, Role] = {}
 
     def mark(words: tuple[str, ...]) -> list[Role]:
-        found = [roles.setdefault(word, Role()) for word in words]
-        for role in found:
-            role.marks = True
-        return found
+        return [roles.setdefault(word, Role()) for word in words]
 
     for concept, words in file.concept.items():
         for role in mark(words):
@@ -73,9 +70,6 @@ def _assign_roles(file: RulesFile, models: dict[str, Model]) -> dict[str, Role]:
         for role in mark(group.terms):
             role.groups += (name,)
     for phrases in (*(rule.strip for rule in file.signal), *(group.strip for group in file.group.values())):
-        for phrase in phrases:
-            roles.setdefault(phrase, Role()).strip = True
-    for model in models.values():
-        for word in model.words:
-            roles.setdefault(word, Role()).gram = word
+        for role in mark(phrases):
+            role.strip = True
     return roles

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from gateway.triage.rules import Rules
-from normalizers.text import Folded
+from normalizers.lexicon import Scan
 
 Span = tuple[int, int]
 """Start and end, characters of the compact folded text."""
@@ -22,10 +22,9 @@ _PEOPLE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`cues` feed the second opinion; `spans` hold, for each signal, where its rules hit; `sure` are the bank's words."""
+    """Hits of one text. `cues` feed the second opinion; `spans` hold, for each signal, where its rules hit; `sure` are the bank's words."""
 
-    folded: Folded
-    words: dict[str, list[Span]]
+    scan: Scan
     cues: set[str]
     concepts: set[str]
     groups: tuple[str, ...]
@@ -38,17 +37,9 @@ def find_signals(text: str, rules: Rules) -> Found:
     """One pass over the text; then only the hits are looked at."""
     scan = rules.lexicon.scan(text)
     compact = scan.folded.text
-    words: dict[str, list[Span]] = {}
-    marked = []
-    harmless: list[Span] = []
-    for word, start, end in scan.hits:
-        role = rules.roles[word]
-        if role.gram:
-            words.setdefault(role.gram, []).append((start, end))
-        if role.marks:
-            marked.append((start, end, role))
-        if role.strip:
-            harmless.append((start, end))
+    roles = rules.roles
+    marked = [(start, end, role) for number, start, end in scan.hits if (role := roles[number])]
+    harmless = [(start, end) for start, end, role in marked if role.strip]
     places: list[tuple[int, int, str]] = []
     groups: dict[str, Span] = {}
     spans: dict[str, list[Span]] = {}
@@ -81,7 +72,7 @@ def find_signals(text: str, rules: Rules) -> Found:
     for rule in rules.grouped:
         if rule.group in groups:
             spans.setdefault(rule.id, []).append(groups[rule.group])
-    return Found(scan.folded, words, cues, concepts, tuple(sorted(groups)), spans, frozenset(sure), tuple(places))
+    return Found(scan, cues, concepts, tuple(sorted(groups)), spans, frozenset(sure), tuple(places))
 
 
 def _measure(size: int) -> str:

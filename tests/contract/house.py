@@ -3,8 +3,9 @@
 from functools import partial
 from pathlib import Path
 
+from config.branches import BranchEntry
 from gateway.contract.clock import Millis
-from gateway.contract.ports import BranchEntry, House
+from gateway.contract.ports import House
 from gateway.contract.signing import derive_key
 
 START = Millis(1_767_232_800_000)

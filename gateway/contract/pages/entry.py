@@ -15,7 +15,7 @@ from gateway.contract.complaint import Kind
 from gateway.contract.draft import Attachment, Draft
 from gateway.contract.errors import Refused
 from gateway.contract.pages.forms import read_form
-from gateway.contract.pages.languages import TEXTS
+from gateway.contract.pages.languages import LANGUAGES, TEXTS
 from gateway.contract.pages.seal import read_seal
 from gateway.contract.pages.uploads import Upload
 
@@ -69,7 +69,7 @@ def _read_fields(fields: Mapping[str, str], files: tuple[Upload, ...]) -> Entry:
         name=clean_text(fields.get("name", "")),
         reply=fields.get("reply", "") != "",
         branch=fields.get("branch", ""),
-        language=fields.get("language", ""),
+        language=_read_language(fields.get("language")),
         files=files,
         seal=fields.get("seal", ""),
         trap=fields.get("website", ""),
@@ -84,6 +84,7 @@ def _read_json(body: bytes) -> Entry:
     began = fields.get("ts")
     return Entry(
         kind=fields.get("kind") or Kind.COMPLAINT,
+        language=_read_language(fields.get("language")),
         text=clean_text(fields.get("text") or ""),
         phone=clean_text(fields.get("phone") or ""),
         name=clean_text(fields.get("name") or ""),
@@ -97,6 +98,10 @@ def _read_json(body: bytes) -> Entry:
 
 def _is_text(fields: Mapping[str, Any], key: str) -> bool:
     return isinstance(fields.get(key, ""), str | None)
+
+
+def _read_language(value: object) -> str:
+    return value if isinstance(value, str) and value in LANGUAGES else ""
 
 
 def read_json_object(body: bytes) -> dict[str, Any]:
@@ -188,16 +193,16 @@ def find_keys(entry: Entry, seal_key: bytes, digest: bytes, now: Millis) -> tupl
     return f"direct:{mark}:{now // 600_000}", None
 
 
-def draft_entry(entry: Entry, *, branch_code: str, language: str) -> Draft:
-    words = TEXTS.get(language, TEXTS["zh-Hans"])
+def draft_entry(entry: Entry, branch_code: str) -> Draft:
+    words = TEXTS[entry.language or "zh-Hans"]
     return Draft(
         text=entry.text,
         kind=Kind(entry.kind) if entry.kind in KINDS else None,
-        language=language,
+        language=entry.language,
         name=entry.name,
         phones=(entry.phone,) if entry.phone else (),
         anonymous=not entry.name and not entry.phone,
-        branch_code=branch_code or entry.branch,
+        branch_code=branch_code,
         request=words.say("form", "wish_contact") if entry.reply else "",
         attachments=tuple(
             Attachment(name=file.name, media_type=file.media_type or "application/octet-stream", content=file.content)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
+from config.branches import BranchEntry
 from gateway.contract.call import Call, Reply
 from gateway.contract.clock import to_datetime
 from gateway.contract.complaint import Kind
@@ -16,7 +17,7 @@ from gateway.contract.pages.languages import TEXTS, Texts, choose_language, find
 from gateway.contract.pages.links import write_status_link
 from gateway.contract.pages.look import show
 from gateway.contract.pages.seal import make_seal, read_seal
-from gateway.contract.ports import BranchEntry, House
+from gateway.contract.ports import House
 from gateway.contract.receipt import Receipt, spoken
 
 DECIDE_DAYS = 15
@@ -61,7 +62,7 @@ class FormPage:
             kinds=[kind.value for kind in Kind],
             entry=entry or Entry(),
             seal=entry.seal if entry and sealed else make_seal(self._seal_key, call.received_at),
-            chosen=find_chosen(call),
+            chosen=entry.language if entry else find_chosen(call),
             wrong={field: texts.say("error", key, limit=str(TEXT_LENGTH)) for field, key in wrong},
             notice=texts.say("error", notice) if notice else "",
             files_again=bool(entry and entry.files),
