@@ -7,6 +7,7 @@ from email.parser import BytesHeaderParser
 from email.policy import compat32
 
 from adapters.email.headers import Fields, decode_field, read_message_ids, read_senders
+from adapters.email.message_ids import find_own_receipt
 from gateway.contract.envelope import Thread
 from gateway.contract.receipt import parse_receipt
 
@@ -14,10 +15,6 @@ _HEADER_END = re.compile(rb"\r?\n\r?\n|\r\r")
 _LEADING_SPACE = re.compile(rb"[\r\n \t]+(?=[!-9;-~]+:)")
 _LIMIT_HEADER_BYTES = 262_144
 _LIMIT_REPORT_BYTES = 262_144
-ACK_ID = "ack-"
-"""Our acknowledgements' Message-ID is `<ack-RECEIPT@domain>`, so that answers and bounces find their way back."""
-
-_ACK = re.compile(r"<ack-(\d{12})@")
 _RECEIPT_IN_SUBJECT = re.compile(
     r"(?:回执(?:编)?号|回執號|受理编号|受理編號|受理号|receipt(?:\s+(?:number|no\.?))?)\s*[:：#]?\s*(\d(?:[\s\-]?\d){11})(?!\d)",
     re.IGNORECASE,
@@ -78,10 +75,9 @@ def _find_receipt(fields: Fields, raw: bytes) -> str | None:
     if fields.get("content-type").lower().startswith("multipart/report"):
         # A bounce or read receipt names the mail it is about in its body.
         referred += raw[:_LIMIT_REPORT_BYTES].decode("ascii", "replace")
-    for digits in _ACK.findall(referred):
-        receipt = parse_receipt(digits)
-        if receipt:
-            return receipt
+    receipt = find_own_receipt(referred)
+    if receipt:
+        return receipt
     for digits in _RECEIPT_IN_SUBJECT.findall(decode_field(fields.get("subject"))):
         receipt = parse_receipt(digits)
         if receipt:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Session
 from aiosmtpd.smtp import Envelope as Handover
@@ -25,10 +26,13 @@ _LIMIT_LINE_BYTES = 1_048_576
 _SMALL_BYTES = 65_536
 """Up to here the keys are found faster than a thread is woken."""
 
+_LIMIT_RECIPIENTS = 1_000
 _DRAIN_S = 15.0
 _LATER = "451 4.3.0 Not kept, please send it again"
 
-# It logs every command at INFO, addresses of customers included.
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+# The library logs every command at INFO, addresses of customers included.
 logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 
@@ -100,19 +104,22 @@ class Listener:
         known = self._settings.recipients
         if known and address.lower() not in known:
             return "550 5.1.1 No such mailbox here"
+        if len(envelope.rcpt_tos) >= _LIMIT_RECIPIENTS:
+            return "452 4.5.3 Too many recipients"
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Handover) -> str:  # noqa: N802  as above
         del session
-        answer = await self._keep(_read_content(envelope), null_sender=not envelope.mail_from)
+        # The library gives the null sender as it was written.
+        answer = await self._keep(_read_content(envelope), null_sender=envelope.mail_from in {"", "<>"})
         # LMTP answers once for every recipient; it is one mail to us, so all get the same answer.
         count = len(envelope.rcpt_tos) if isinstance(server, LMTP) else 1
         return "\r\n".join([answer] * count)
 
     async def handle_exception(self, error: Exception) -> str:
-        del error
+        log.error("smtp.failed", exc_info=error)
         return _LATER
 
     async def _keep(self, raw: bytes, *, null_sender: bool) -> str:
@@ -125,6 +132,10 @@ class Listener:
                 kept = await asyncio.to_thread(self._make_envelope, raw, null_sender=null_sender)
             accepted = await self._accept((kept,))
         except TryLater:
+            return _LATER
+        except Exception:
+            # Here and not in handle_exception: the library would leave the session unable to take the next mail.
+            log.exception("mail.not_kept")
             return _LATER
         finally:
             self._under_way -= 1
