@@ -36,10 +36,16 @@ def load_branches(path: Path | None) -> Mapping[str, BranchEntry]:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("gb18030", "replace")
-    rows = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        return _read_rows(csv.DictReader(io.StringIO(text, newline="")), path)
+    except csv.Error as error:
+        raise SettingsError(f"bank.branches: {path} is no table in CSV: {error}") from None
+
+
+def _read_rows(rows: "csv.DictReader[str]", path: Path) -> Mapping[str, BranchEntry]:
     missing = {"code", "name"} - {name.strip() for name in rows.fieldnames or () if name}
     if missing:
-        raise SettingsError(f"bank.branches: {path} has no column {' and '.join(sorted(missing))}")
+        raise SettingsError(f"bank.branches: {path} line 1 has no column {' and '.join(sorted(missing))}")
     rows.fieldnames = [(name or "").strip() for name in rows.fieldnames or ()]
     branches: dict[str, BranchEntry] = {}
     for row in rows:

@@ -28,9 +28,10 @@ def read_or_make_key(path: Path) -> bytes:
 
 def make_private_file(path: Path, text: str) -> None:
     """Write a new file of mode 0600, whole or not at all; an existing one is left alone."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
+    # A name of its own: containers that share a folder have the same process ids.
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(text + "\n")
         stream.flush()
         os.fsync(stream.fileno())

@@ -107,12 +107,18 @@ def _from_environment(name: str, value: str, known: Tree) -> Tree:
 def _fill_from_files(values: Tree, model: type[BaseModel], where: str) -> Tree:
     filled = dict(values)
     for key, target, many in _file_keys(values, model):
-        path = Path(filled.pop(key))
+        if target in filled:
+            raise SettingsError(f"settings: {where}.{key}: {target} is set as well; keep one of the two")
+        path = Path(str(filled.pop(key)))
         try:
             text = path.read_text("utf-8").strip()
         except OSError as error:
             raise SettingsError(f"settings: {where}.{key}: {path} cannot be read ({error.strerror})") from None
-        filled[target] = text.splitlines() if many else text
+        except UnicodeDecodeError:
+            raise SettingsError(f"settings: {where}.{key}: {path} is no text in UTF-8") from None
+        lines = [line.strip() for line in text.splitlines()]
+        # An empty line must not become an empty secret that lets anybody in.
+        filled[target] = [line for line in lines if line] if many else text
     return filled
 
 

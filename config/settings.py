@@ -65,8 +65,11 @@ class Rung(_Section):
 
 
 class EscalationSettings(_Section):
+    """Ladders by level. The last rung is told again every `repeat_s` until somebody acknowledges."""
+
     critical: tuple[Rung, ...] = ()
     high: tuple[Rung, ...] = ()
+    repeat_s: Annotated[int, Field(ge=1)] = 600
 
 
 class PromiseSettings(_Section):
