@@ -49,7 +49,7 @@ def lend_channel(party: str) -> dict[str, Any]:
     Empty if the demo bank has no such channel.
     """
     demo = tomllib.loads(files("config").joinpath("examples/demo.toml").read_text("utf-8"))
-    entry = next((entry for entry in demo["channels"].values() if entry["adapter"] == party), {})
+    entry: dict[str, Any] = next((entry for entry in demo["channels"].values() if entry["adapter"] == party), {})
     lent = {}
     for key, value in entry.items():
         target = key.removesuffix("_file")

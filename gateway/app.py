@@ -21,7 +21,7 @@ from gateway.intake.accept import Acceptance
 from gateway.intake.acknowledge_page import AcknowledgePage, write_answer_link
 from gateway.intake.health import Health
 from gateway.intake.numbers import draw_receipt
-from gateway.intake.polling import keep_polling
+from gateway.intake.polling import Polling
 from gateway.intake.server import Intake
 from gateway.intake.status_page import StatusPage
 from gateway.ops.logs import log
@@ -225,8 +225,9 @@ class Gateway:
                 await channel.listen(self._accept)
                 self._listeners.append(channel)
             if isinstance(channel, Poll):
-                polling = keep_polling(name, channel, self._accept, self.store, self._clock, self._stop)
-                self._tasks.append(asyncio.create_task(polling, name=f"poll.{name}"))
+                polling = Polling(name, channel, self._accept, self.store, self._clock)
+                self._health.checks[f"channel.{name}"] = polling.check
+                self._tasks.append(asyncio.create_task(polling.run(self._stop), name=f"poll.{name}"))
 
 
 async def serve(settings: Settings, roles: frozenset[Role], announce: Callable[[Gateway], None] | None = None) -> None:

@@ -21,10 +21,12 @@ class Acceptance:
     async def __call__(self, envelopes: Sequence[Envelope]) -> Sequence[Accepted]:
         return await self.keep(envelopes)
 
-    async def keep(self, envelopes: Sequence[Envelope], cursor: str | None = None) -> Sequence[Accepted]:
-        """Raises TryLater `store_unavailable` or Refused `key_conflict` (409); then nothing of these was kept."""
+    async def keep(
+        self, envelopes: Sequence[Envelope], cursor: str | None = None, channel: str = ""
+    ) -> Sequence[Accepted]:
+        """`cursor` of `channel` is committed with them. Raises TryLater `store_unavailable` or Refused `key_conflict` (409); then nothing of these was kept."""
         try:
-            accepted = await self._store.accept(envelopes, cursor=cursor)
+            accepted = await self._store.accept(envelopes, cursor=cursor, channel=channel)
         except StoreUnavailable as error:
             raise TryLater(
                 "store_unavailable", "Nothing was kept. Please send it again.", after_s=error.after_s
@@ -38,7 +40,8 @@ class Acceptance:
         for envelope, got in zip(envelopes, accepted, strict=True):
             outcome = "duplicate" if got.duplicate else "supplement" if got.supplement else "new"
             _count(envelope.channel, outcome).inc()
-        self._wake()
+        if envelopes:
+            self._wake()
         return accepted
 
 

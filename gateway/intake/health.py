@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Sequence
 
 from gateway.contract.call import Call, Reply, Route
@@ -78,7 +79,11 @@ def describe_api(routes: Sequence[tuple[str, Route]], version: str) -> dict[str,
                 "summary": f"Push to channel {name}",
                 "security": [{"key": []}, {"bearer": []}],
                 "parameters": [
-                    {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 255}}
+                    {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 255}},
+                    *(
+                        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+                        for name in re.findall(r"\{(\w+)\}", route.path)
+                    ),
                 ],
                 "requestBody": {"required": True, "content": {JSON: {"schema": {"type": "object"}}}},
                 "responses": {"201": receipt, "200": receipt, "4XX": problem, "503": problem},

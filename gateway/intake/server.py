@@ -5,11 +5,12 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
+from multidict import CIMultiDict
 from prometheus_client import Histogram
 
 from gateway.contract.call import Call, Reply, Route
@@ -23,6 +24,8 @@ from gateway.ops.logs import log
 
 Answer = Callable[[Call], Awaitable[Reply]]
 PROBLEM = "application/problem+json"
+BODY_LIMIT_S = 60.0
+"""How long a body may take to come in; a connection that sends no more must not be kept for ever."""
 
 
 class Intake:
@@ -33,13 +36,21 @@ class Intake:
     """
 
     def __init__(
-        self, *, accept: Acceptance, clock: Clock, public_url: str, trusted_proxies: Sequence[str], per_minute: int
+        self,
+        *,
+        accept: Acceptance,
+        clock: Clock,
+        public_url: str,
+        trusted_proxies: Sequence[str],
+        per_minute: int,
+        body_limit_s: float = BODY_LIMIT_S,
     ) -> None:
         self._accept = accept
         self._clock = clock
         self._public_url = public_url
         self._trusted = frozenset(trusted_proxies)
         self._limit = PublicLimit(per_minute)
+        self._body_limit_s = body_limit_s
         self._fixed: dict[tuple[str, str], _Place] = {}
         self._patterns: list[tuple[str, re.Pattern[str], _Place]] = []
         self._largest = 1
@@ -77,7 +88,7 @@ class Intake:
                 message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=largest
             )
 
-        return web.Server(self.handle, request_factory=make_request, access_log=None)
+        return _Server(self.handle, request_factory=make_request)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request. Whatever happens, the caller gets an answer in a documented form."""
@@ -86,29 +97,25 @@ class Intake:
         place = self._fixed.get((request.method, path))
         if place is None:
             found = self._find(request.method, path)
-            if isinstance(found, Refused):
-                metrics.refused.labels("-", found.code).inc()
-                return _to_response(describe_problem(found))
+            if isinstance(found, Reply):
+                metrics.refused.labels("-", "not_found" if found.status == 404 else "method_not_allowed").inc()
+                return _to_response(found)
             place, params = found
         try:
-            if (request.content_length or 0) > place.limit_bytes:
-                raise _too_large()
-            body = await request.read()
-            if len(body) > place.limit_bytes:
-                raise _too_large()
-        except (Refused, web.HTTPRequestEntityTooLarge):
-            metrics.refused.labels(place.name, "too_large").inc()
-            return _to_response(describe_problem(_too_large()))
+            body = await self._read_body(request, place.limit_bytes)
+        except Refused as error:
+            metrics.refused.labels(place.name, error.code).inc()
+            return _to_response(describe_problem(error))
         began = time.perf_counter()
         remote = request.remote or ""
         if remote in self._trusted:
-            remote = request.headers.get("X-Forwarded-For", remote).rpartition(",")[2].strip()
+            remote = self._find_caller(request.headers.getall("X-Forwarded-For", ()), remote)
         call = Call(
-            method=request.method,
+            method="GET" if request.method == "HEAD" else request.method,
             path=path,
             url=self._public_url + request.raw_path,
             query=request.query,
-            headers=request.headers,
+            headers=_clean(request.headers),
             body=body,
             remote=remote,
             received_at=self._clock.now_ms(),
@@ -119,9 +126,45 @@ class Intake:
         except Exception:
             metrics.bugs.labels(place.name).inc()
             log.exception("answer.failed", channel=place.name)
-            reply = describe_problem(TryLater("internal_error", "Something failed on our side. Please try again."))
+            reply = describe_problem(_failed())
         place.seconds.observe(time.perf_counter() - began)
         return _to_response(reply)
+
+    async def _read_body(self, request: web.BaseRequest, limit_bytes: int) -> bytes:
+        """Raises Refused `too_large`, `too_slow`, `malformed_request` or `caller_gone`."""
+        try:
+            if (request.content_length or 0) > limit_bytes:
+                raise _too_large()
+            if request.content.is_eof():
+                body = await request.read()
+            else:
+                if request.headers.get("Expect", "").lower() == "100-continue":
+                    # The caller waits for this word before it sends; it is no part of the reply.
+                    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                    request.writer.output_size = 0
+                async with asyncio.timeout(self._body_limit_s):
+                    body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            raise _too_large() from None
+        except TimeoutError:
+            raise Refused("too_slow", "The body did not come in time. Please send it again.", status=408) from None
+        except web.RequestPayloadError:
+            raise Refused("malformed_request", "The body is not framed as HTTP/1.1 asks.") from None
+        except ConnectionError:
+            # Nobody is left to read the answer; it is counted all the same.
+            raise Refused("caller_gone", "The connection ended inside the body. Please send it again.") from None
+        if len(body) > limit_bytes:
+            raise _too_large()
+        return body
+
+    def _find_caller(self, forwarded: Sequence[str], remote: str) -> str:
+        """The nearest address that is no proxy of ours. What stands further left was written by the caller."""
+        for address in reversed(",".join(forwarded).split(",")):
+            if address.strip():
+                remote = address.strip()
+            if remote not in self._trusted:
+                break
+        return remote
 
     def _add(self, name: str, route: Route, answer: Answer) -> None:
         place = _Place(name, route.limit_bytes, answer, metrics.answer_seconds.labels(name))
@@ -138,7 +181,7 @@ class Intake:
         else:
             self._fixed[route.method, route.path] = place
 
-    def _find(self, method: str, path: str) -> "tuple[_Place, Mapping[str, str]] | Refused":
+    def _find(self, method: str, path: str) -> "tuple[_Place, Mapping[str, str]] | Reply":
         if method == "HEAD":
             method = "GET"
         if (method, path) in self._fixed:
@@ -150,8 +193,10 @@ class Intake:
                     return place, matched.groupdict()
                 allowed.add(known)
         if allowed:
-            return Refused("method_not_allowed", f"This address takes {', '.join(sorted(allowed))}.", status=405)
-        return Refused("not_found", "There is nothing at this address.", status=404)
+            takes = ", ".join(sorted(allowed | ({"HEAD"} if "GET" in allowed else set())))
+            wrong = describe_problem(Refused("method_not_allowed", f"This address takes {takes}.", status=405))
+            return replace(wrong, headers={"Allow": takes})
+        return describe_problem(Refused("not_found", "There is nothing at this address.", status=404))
 
     def _answer_push(self, instance: str, channel: Push, route: Route) -> Answer:
         keep, limit, public = self._accept.keep, self._limit, route.public
@@ -169,6 +214,37 @@ class Intake:
                 return channel.refuse(call, error) or describe_problem(error)
 
         return answer
+
+
+class _Server(web.Server):
+    """Answers what is no HTTP in our own form: aiohttp would repeat the bytes it could not read."""
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type]  # none is kept
+
+
+class _Connection(web.RequestHandler):
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - aiohttp's shape; it holds what was sent
+    ) -> web.StreamResponse:
+        if request.writer.output_size > 0:
+            raise ConnectionError("the reply was begun; another cannot be sent")
+        if status < 500:
+            metrics.refused.labels("-", "malformed_request").inc()
+            reply = describe_problem(Refused("malformed_request", "This is no HTTP/1.1 request.", status=status))
+        else:
+            metrics.bugs.labels("server").inc()
+            log.error("answer.failed", channel="-", exc_info=exc)
+            reply = describe_problem(_failed())
+        response = _to_response(reply)
+        response.force_close()
+        return response
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +279,20 @@ def describe_problem(error: AdapterError) -> Reply:
 def _to_response(reply: Reply) -> web.Response:
     headers: Mapping[str, str] = {**reply.headers, "Content-Type": reply.content_type}
     return web.Response(status=reply.status, body=reply.body, headers=headers)
+
+
+def _clean(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Bytes that are no UTF-8 come as lone surrogates, which nothing behind can encode; they are written as `\\xb9`."""
+    if all(map(str.isascii, headers.values())):
+        return headers
+    return CIMultiDict(
+        (name, value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+        for name, value in headers.items()
+    )
+
+
+def _failed() -> TryLater:
+    return TryLater("internal_error", "Something failed on our side. Please try again.")
 
 
 def _too_large() -> Refused:

@@ -85,6 +85,8 @@ class SqliteEngine:
         return self._writer.accept(call)
 
     def write(self, kind: str, plan: Callable[[], Plan[T]]) -> Awaitable[T]:
+        if kind == "probe" and self._keeper.disk_is_low:
+            raise StoreUnavailable("the disk is nearly full", after_s=60)
         return self._writer.write(kind, plan)
 
     def read(self, plan: Callable[[], Plan[T]]) -> Awaitable[T]:
