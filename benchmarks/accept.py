@@ -6,12 +6,16 @@ from benchmarks import servers
 
 PLACES = {"server on one core": ("0", "1"), "two cores, nothing pinned": (None, None)}
 
+HEADINGS = (
+    "| connections | bare req/s | huiyin req/s | ratio (quartiles) | p50 ms | p99 ms | p99 / bare p99 |\n"
+    "|---|---|---|---|---|---|---|"
+)
+
 
 def measure(rounds: int, seconds: int) -> None:
     for place, (server_cpu, load_cpu) in PLACES.items():
         print(f"\n### durable accept / bare handler, {place}; medians of {rounds} rounds of {seconds} s turns")
-        print("| connections | bare req/s | huiyin req/s | ratio (quartiles) | p50 ms | p99 ms | p99 / bare p99 |")
-        print("|---|---|---|---|---|---|---|")
+        print(HEADINGS)
         with servers.bare(server_cpu) as base, servers.gateway(server_cpu, roles="accept") as ours:
             for server in (base, ours):
                 servers.load(server, 16, 2, cpu=load_cpu)
@@ -27,8 +31,8 @@ def measure_row(
     for number in range(rounds):
         # The order changes from round to round, so that neither always has the warmer machine.
         order = (base, ours) if number % 2 else (ours, base)
-        turns = {server.name: servers.load(server, connections, seconds, cpu=cpu) for server in order}
-        pairs.append((turns[base.name], turns[ours.name]))
+        turns = {server.pid: servers.load(server, connections, seconds, cpu=cpu) for server in order}
+        pairs.append((turns[base.pid], turns[ours.pid]))
     ratios = [own.rate / bare.rate for bare, own in pairs]
     low, _, high = st.quantiles(ratios, n=4) if len(ratios) > 1 else (ratios[0],) * 3
     tails = st.median(own.p99_ms / bare.p99_ms for bare, own in pairs)

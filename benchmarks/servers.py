@@ -19,6 +19,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 KEY = "benchmark-key-benchmark-key"
+INSTANCE = "95561"
 
 
 @dataclass(frozen=True)
@@ -88,15 +89,20 @@ def bare(cpu: str | None) -> Iterator[Server]:
         yield server
 
 
+def write_config(folder: Path) -> Path:
+    """One hotline and the ledger."""
+    path = folder / "bench.toml"
+    text = f'[channels.{INSTANCE}]\nadapter = "hotline"\nkeys = ["{KEY}"]\n[systems.ledger]\nadapter = "ledger"\n'
+    path.write_text(text, "utf-8")
+    return path
+
+
 @contextlib.contextmanager
 def gateway(cpu: str | None, *, roles: str = "", data: Path | None = None) -> Iterator[Server]:
     """With one hotline channel and the ledger. Its data directory is removed, unless it was given."""
     port = find_port()
     folder = data or Path(tempfile.mkdtemp(prefix="huiyin-bench-"))
-    config = folder / "bench.toml"
-    config.write_text(
-        f'[channels.95561]\nadapter = "hotline"\nkeys = ["{KEY}"]\n[systems.ledger]\nadapter = "ledger"\n', "utf-8"
-    )
+    config = write_config(folder)
     command = [sys.executable, "-m", "gateway", "serve", "--config", str(config), "--data", str(folder)]
     command += ["--port", str(port), *(["--roles", roles] if roles else [])]
     try:
