@@ -33,5 +33,8 @@ def _split_json(data: bytes) -> Iterator[tuple[str, bytes, str]]:
         yield JSON, data, ""
         return
     for item in document if isinstance(document, list) else [document]:
+        # Request logs and test collections keep a submission under `body`.
+        if isinstance(item, dict) and isinstance(item.get("body"), dict):
+            item = item["body"]  # noqa: PLW2901 - the wrapping is of no further use
         token = item.get("t") if isinstance(item, dict) else ""
         yield JSON, json.dumps(item, ensure_ascii=False).encode(), token if isinstance(token, str) else ""
