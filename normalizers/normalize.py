@@ -31,6 +31,7 @@ from gateway.contract.verdict import Verdict
 from normalizers import business_code, channel_code, kind, reason_code
 from normalizers.accused import find_accused
 from normalizers.attachment import describe_attachments
+from normalizers.facet import find_hints
 from normalizers.identifier import Identifier, IdentifierKind, find_identifiers, read_document, read_phone
 from normalizers.language import find_language, read_tag
 from normalizers.moment import find_moment
@@ -105,6 +106,7 @@ def normalize(drafts: Sequence[Draft], reading: Reading, tables: Tables) -> Comp
     view = plain(speech)
     folded = fold(speech, compact=True)
     identifiers = find_identifiers(view)
+    hints = find_hints(speech, tables.codes)
     chosen_kind = kind.decide(speech, folded, next((draft.kind for draft in drafts if draft.kind), None))
     branch = tables.branch_index.find(
         code=_line(_first(draft.branch_code for draft in drafts)),
@@ -138,9 +140,9 @@ def normalize(drafts: Sequence[Draft], reading: Reading, tables: Tables) -> Comp
         amounts=find_amounts(view, speech),
         accused=accused,
         classification=Classification(
-            channel=channel_code.classify(folded, tables.codes),
-            business=business_code.classify(folded, tables.codes),
-            reason=reason_code.classify(folded, tables.codes),
+            channel=channel_code.classify(hints),
+            business=business_code.classify(hints),
+            reason=reason_code.classify(hints),
         ),
         verdict=Verdict(made_by="none"),
         transferred_by=next((draft.transferred_by for draft in drafts if draft.transferred_by), None),

@@ -108,7 +108,7 @@ def _search_foreign_names(text: str) -> Iterator[tuple[int, int]]:
     if "i am" in lowered or "i'm" in lowered or "this is" in lowered:
         for match in _I_AM_ENGLISH.finditer(text):
             yield match.span("name")
-    match_end = _REGARDS.search(text[-120:])
+    match_end = _REGARDS.search(text[-120:]) if "\n" in text[-120:] else None
     if match_end:
         offset = max(0, len(text) - 120)
         yield match_end.start("name") + offset, match_end.end("name") + offset

@@ -1,13 +1,11 @@
 """Why the customer complains, in the customer's own view (facet C, 投诉原因)."""
 
-from config.codes import CodeTable
 from gateway.contract.complaint import Code
-from normalizers.facet import suggest
-from normalizers.text import Folded
+from normalizers.facet import Hints
 
 MADE_BY = "rules:reason_code"
 
 
-def classify(folded: Folded, codes: CodeTable) -> Code | None:
+def classify(hints: Hints) -> Code | None:
     """A suggestion with evidence and confidence (0 to 1), or None where no word suggests any class."""
-    return suggest(folded, codes, "C", MADE_BY)
+    return hints.suggest("C", MADE_BY)

@@ -1,7 +1,7 @@
 """Where reading and judging happens: in a thread for the odd complaint, in processes of their own under a backlog.
 
-The rules are pure Python, so a second core helps only from a second process. One costs memory, so it starts when two
-full batches came in a row, and ends after a quiet minute.
+The rules are pure Python: in a thread they would take turns with the door. Processes cost memory, so they start when
+large batches come in a row, and end after a quiet minute. They step back for the door: what comes in is kept first.
 """
 
 import asyncio
@@ -22,30 +22,38 @@ from gateway.store.rows import InboxItem, Moved
 Outcome = Read | Moved | Exception
 QUIET_S = 60.0
 CHUNK = 25
+LARGE_BATCHES = 3
+NICE = 5
+"""How far a worker steps back for the intake where both want the same core."""
 
 
 class Workers:
     def __init__(self, settings: Settings, master_key: bytes, reader: Reader) -> None:
         wanted = settings.stages.processes
-        self._count = max(1, (os.cpu_count() or 1) - 1) if wanted == "auto" else wanted
+        self._count = os.cpu_count() or 1 if wanted == "auto" else wanted
         self._settings = settings
         self._master_key = master_key
         self._reader = reader
         self._pool: ProcessPoolExecutor | None = None
         self._last_use = 0.0
+        self._large_batches = 0
+        # Several threads at rules would only take the interpreter from each other.
+        self._one_thread = asyncio.Lock()
 
-    async def read(self, items: Sequence[InboxItem], *, backlog: bool) -> Sequence[Outcome]:
+    async def read(self, items: Sequence[InboxItem]) -> Sequence[Outcome]:
         """One outcome per item, in order. An Exception is a bug in a rule or an adapter, not the item's fault alone."""
-        loop = asyncio.get_running_loop()
+        self._large_batches = self._large_batches + 1 if len(items) >= CHUNK else 0
+        backlog = self._large_batches >= LARGE_BATCHES
         if self._count and (backlog or self._pool):
-            self._last_use = loop.time() if backlog else self._last_use
+            self._last_use = asyncio.get_running_loop().time() if backlog else self._last_use
             try:
                 return await self._read_in_pool(items)
             except BrokenProcessPool:
                 metrics.bugs.labels("workers").inc()
                 log.error("workers.died", count=self._count)
                 self.close()
-        return await asyncio.to_thread(read_all, self._reader, items)
+        async with self._one_thread:
+            return await asyncio.to_thread(read_all, self._reader, items)
 
     async def _read_in_pool(self, items: Sequence[InboxItem]) -> Sequence[Outcome]:
         loop = asyncio.get_running_loop()
@@ -93,6 +101,7 @@ _reader: Reader | None = None
 
 def _open(settings: Settings, master_key: bytes) -> None:
     global _reader  # noqa: PLW0603 - one reader per worker process, made once
+    os.nice(NICE)
     house = open_house(settings, master_key, SystemClock(), settings.server.public_url)
     _reader = open_reader(settings, house)
 

@@ -9,6 +9,7 @@ from gateway.contract.complaint import Code
 from gateway.triage.judge import Judgement, judge
 from gateway.triage.rules import Rules
 from normalizers import business_code, kind, reason_code
+from normalizers.facet import find_hints
 from normalizers.text import clean, fold
 
 
@@ -42,13 +43,13 @@ def _triage(line: str, number: int, rules: Rules, codes: CodeTable) -> dict[str,
     )
     # Classes and kind see what a complaint's narrative would hold; the evidence keeps the offsets of the given text.
     words = clean(text)
-    folded = fold(words, compact=True)
+    hints = find_hints(words, codes)
     return {
         "id": row.get("id"),
-        "kind": kind.decide(words, folded, None).value,
+        "kind": kind.decide(words, fold(words, compact=True), None).value,
         "urgency": _describe(judgement),
-        "business": _name(business_code.classify(folded, codes)),
-        "reason": _name(reason_code.classify(folded, codes)),
+        "business": _name(business_code.classify(hints)),
+        "reason": _name(reason_code.classify(hints)),
         "groups": list(judgement.groups),
     }
 
