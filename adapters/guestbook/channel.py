@@ -151,7 +151,7 @@ class Guestbook:
         for key in self._settings.keys:
             good |= signing.same(given, key.get_secret_value())
         if not good:
-            raise Refused("key_wrong", "This key is not valid here. Ask the bank for the current one.", status=401)
+            raise Refused("key_wrong", "This key is not valid here. Ask the bank for the current one.", status=403)
 
 
 _TEXT_FIELDS = (

@@ -3,18 +3,22 @@
 Only the POST counts: mail scanners and chat previews open links, and must not answer for a person.
 """
 
+from zoneinfo import ZoneInfo
+
 from gateway.contract.call import Call, Reply, Route
 from gateway.contract.clock import Clock
 from gateway.contract.complaint import Complaint
 from gateway.contract.errors import Refused
 from gateway.contract.pages.languages import choose_language
 from gateway.contract.pages.look import show
-from gateway.contract.ports import House
+from gateway.contract.ports import House, Purpose
 from gateway.contract.receipt import Receipt, spoken
 from gateway.contract.signing import sign, verify
 from gateway.intake.server import Intake
 from gateway.ops.logs import log
+from gateway.states import DutyState
 from gateway.store.port import Store
+from gateway.store.rows import Trace
 
 PURPOSE = "acknowledge-warning"
 PATH = "/a/{token}"
@@ -31,6 +35,7 @@ class AcknowledgePage:
         self._clock = clock
         self._house = house
         self._key = house.derive(PURPOSE)
+        self._zone = ZoneInfo(house.timezone)
 
     def add_to(self, intake: Intake) -> None:
         for method in ("GET", "POST"):
@@ -41,10 +46,11 @@ class AcknowledgePage:
         trace = await self._store.trace(receipt)
         if trace is None or not trace.versions:
             raise Refused("not_found", status=404)
-        taken = -1
-        if call.method == "POST":
-            taken = await self._store.cancel_warnings(receipt, "link", self._clock.now_ms())
-            log.info("warning.acknowledged", receipt=receipt, cancelled=taken)
+        word = "answered" if _is_answered(trace) else ""
+        if call.method == "POST" and not word:
+            cancelled = await self._store.cancel_warnings(receipt, "link", self._clock.now_ms())
+            log.info("warning.acknowledged", receipt=receipt, cancelled=cancelled)
+            word = "taken"
         complaint = Complaint.model_validate_json(trace.versions[-1][3])
         return show(
             "acknowledge.html",
@@ -54,10 +60,10 @@ class AcknowledgePage:
             receipt=spoken(receipt),
             level=complaint.verdict.level.value,
             signals=[(signal.id, signal.evidence.text) for signal in complaint.verdict.signals],
-            received=complaint.received_at,
+            received=complaint.received_at.astimezone(self._zone),
             branch=complaint.branch.name if complaint.branch else "",
             channel=complaint.channel.instance,
-            taken=taken >= 0,
+            word=word,
         )
 
     def _find_receipt(self, token: str) -> Receipt:
@@ -65,3 +71,10 @@ class AcknowledgePage:
         if not verify((self._key,), receipt.encode(), signature):
             raise Refused("not_authentic", "This link is not whole. Please open it from the message again.", status=403)
         return Receipt(receipt)
+
+
+def _is_answered(trace: Trace) -> bool:
+    """Whether somebody took over already and nobody is being called. Later words of the customer may call again."""
+    warnings = [duty for duty in trace.duties if duty.step.partition(":")[0] == Purpose.WARNING]
+    waiting = any(duty.state is DutyState.WAITING for duty in warnings)
+    return not waiting and any(duty.state is DutyState.DISMISSED for duty in warnings)

@@ -96,12 +96,13 @@ class StatusPage:
 
     async def _verify(self, call: Call, receipt: Receipt | None, typed: str) -> Reply:
         number = receipt or "none"
-        if not self._tries.test(self._tries_item, number):
+        # Counted before the store is asked: tries that come at once must not all pass before the first is counted.
+        if not self._tries.hit(self._tries_item, number):
             return self._ask(call, notice="verify_stop", status=429, after_s=3600)
         trace = await self._store.trace(receipt) if receipt else None
         if not _know_phone(trace, typed) or trace is None:
-            self._tries.hit(self._tries_item, number)
             return self._ask(call, notice="verify_wrong", status=403)
+        self._tries.clear(self._tries_item, number)
         return self._show(call, trace)
 
     def _ask(self, call: Call, *, notice: str = "", status: int = 200, after_s: int = 0) -> Reply:

@@ -1,133 +1,94 @@
-"""The pages behind the gateway's own HTTP door and over its own embedded store."""
+"""A whole gateway with the pages of a bank, in this process, on a store and a ledger of its own."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+import time
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from aiohttp import web
-
-from adapters.branch_qr import channel as branch_qr
-from adapters.branch_qr.settings import ChannelSettings as BranchSettings
-from adapters.guestbook import channel as guestbook
-from adapters.guestbook.settings import ChannelSettings as GuestbookSettings
-from gateway.contract.clock import Millis, to_datetime
-from gateway.contract.complaint import (
-    Authenticity,
-    ChannelRef,
-    Complainant,
-    Complaint,
-    Due,
-    Kind,
-    Provenance,
-)
-from gateway.contract.envelope import Envelope
-from gateway.contract.ports import Event, House
+from config.settings import Settings
+from gateway.app import Gateway
+from gateway.contract.ports import Posters
 from gateway.contract.receipt import Receipt
-from gateway.contract.verdict import Level, Verdict
-from gateway.intake.accept import Acceptance
-from gateway.intake.numbers import draw_receipt
-from gateway.intake.server import Intake
-from gateway.intake.status_page import StatusPage
-from gateway.states import DutyState
-from gateway.store.migrate import migrate
-from gateway.store.rows import InboxItem, NewDuty, Registered, Settled, Target
-from gateway.store.sqlite import SqliteStore
-from tests.pages.bank import BRANCH, StillClock, open_bank
+from gateway.store.rows import Target, Trace
 
-LEASE_MS = 60_000
+BRANCH = "F0591001"
+DUTY_OFFICER = "duty@bank.example"
+
+_SETTINGS: dict[str, Any] = {
+    "bank": {"name": "示例银行", "hotline": "95561"},
+    "stages": {"processes": 0, "poll_ms": 50},
+    "channels": {"branch": {"adapter": "branch_qr"}, "guestbook": {"adapter": "guestbook"}},
+    "systems": {"ledger": {"adapter": "ledger"}},
+    # Nobody answers on this port: a warning stays a duty until somebody takes over.
+    "notices": {
+        "duty": {
+            "adapter": "email",
+            "host": "127.0.0.1",
+            "port": 9,
+            "tls": "none",
+            "from_address": "huiyin@bank.example",
+        }
+    },
+    "escalation": {
+        "critical": [{"notice": "duty", "to": DUTY_OFFICER}],
+        "high": [{"notice": "duty", "to": DUTY_OFFICER}],
+    },
+}
 
 
-@dataclass
 class Site:
-    url: str
-    branch_path: str
-    house: House
-    clock: StillClock
-    store: SqliteStore
-    accept: Acceptance
-    status: StatusPage
+    """What a test may do besides looking at pages: know the printed address, and look into the store."""
 
-    async def list_kept(self) -> Sequence[Envelope]:
-        ids = await self.store.find_kept("", Millis(0), Millis(self.clock.at + 10**12), "", 100)
-        items = [await self.store.find_envelope(each) for each in ids]
-        return [item.envelope for item in items if item]
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.url = gateway.public_url
+        channel = gateway.channels["branch"]
+        assert isinstance(channel, Posters)
+        self.branch_url = channel.find_branch_link(BRANCH)
 
-    async def register_all(self, *, phone: str = "", kind: Kind = Kind.COMPLAINT) -> None:
-        """What the stages do: every waiting envelope becomes a complaint version, and the ledger takes it."""
-        while items := await self.store.claim_inbox(10, self.clock.at, LEASE_MS):
-            done = await self.store.register([_register(item, phone, kind) for item in items], self.clock.at)
-            assert all(done)
-        duties = await self.store.claim_duties(Target.SYSTEM, "ledger", 10, self.clock.at, LEASE_MS)
-        await self.store.settle([Settled(duty=duty, state=DutyState.DONE) for duty in duties], self.clock.at)
+    async def find(self, receipt: Receipt) -> Trace:
+        trace = await self.gateway.store.trace(receipt)
+        assert trace is not None, f"{receipt} is nowhere in the store"
+        return trace
 
+    async def count_receipts(self) -> int:
+        return len(await self.list_kept())
 
-def _register(item: InboxItem, phone: str, kind: Kind) -> Registered:
-    version = item.version + 1
-    received = to_datetime(item.envelope.received_at)
-    complaint = Complaint(
-        id=item.complaint_id or f"c-{item.receipt}",
-        receipt=item.receipt,
-        version=version,
-        kind=kind,
-        channel=ChannelRef(party=item.envelope.adapter, instance=item.envelope.channel),
-        source_key=item.envelope.source_key,
-        received_at=received,
-        complainant=Complainant(phones=(phone,) if phone else ()),
-        verdict=Verdict(made_by="test"),
-        due=Due(acknowledge_at=received, decide_at=received + timedelta(days=15), profile="test"),
-        authenticity=Authenticity(verified=True, method="none"),
-        provenance=Provenance(envelope_sha256="", adapter="", rules_version=""),
-    )
-    event = Event.REGISTERED if version == 1 else Event.SUPPLEMENTED
-    return Registered(
-        item=item,
-        complaint_id=complaint.id,
-        version=version,
-        event=event,
-        kind=kind,
-        level=Level.NORMAL,
-        language="zh-Hans",
-        branch="",
-        document=complaint.model_dump_json(by_alias=True).encode(),
-        duties=[
-            NewDuty(
-                target=Target.SYSTEM, instance="ledger", step="create", event=event, due_ms=item.envelope.received_at
-            )
-        ],
-    )
+    async def list_kept(self) -> list[str]:
+        return list(await self.gateway.store.find_kept("", 0, 10**15, "", 10_000))  # type: ignore[arg-type]
 
-
-def take_receipt(page: str) -> Receipt:
-    """The number on a receipt page."""
-    digits = page.partition('class="digits"')[2].partition("</p>")[0]
-    return Receipt("".join(char for char in digits.partition(">")[2] if char.isdigit()))
+    async def wait_registered(self, receipt: Receipt, version: int = 1, limit_s: float = 30) -> Trace:
+        """Until the complaint has this version and every system has it."""
+        deadline = time.monotonic() + limit_s
+        while True:
+            trace = await self.find(receipt)
+            systems = [duty for duty in trace.duties if duty.target is Target.SYSTEM]
+            if len(trace.versions) >= version and systems and all(duty.done_ms for duty in systems):
+                return trace
+            assert time.monotonic() < deadline, f"{receipt} is not registered: {trace.duties}"
+            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
-async def open_site(folder: Path) -> AsyncIterator[Site]:
-    clock = StillClock()
-    url = f"sqlite:///{folder / 'huiyin.db'}"
-    migrate(url)
-    store = SqliteStore(url, draw_receipt=draw_receipt, clock=clock, min_free_mb=0)
-    await store.open()
-    house = open_bank(clock, public_url="")
-    accept = Acceptance(store, lambda: None)
-    intake = Intake(accept=accept, clock=clock, public_url="", trusted_proxies=(), per_minute=10_000)
-    branch = branch_qr.open_channel("branch", BranchSettings(), house)
-    intake.add_channel("branch", branch)
-    intake.add_channel("guestbook", guestbook.open_channel("guestbook", GuestbookSettings(), house))
-    status = StatusPage(store, accept, house)
-    status.add_to(intake)
-    runner = web.AppRunner(intake.app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    port = runner.addresses[0][1]
+async def open_site(folder: Path, **server: object) -> AsyncIterator[Site]:
+    """`server` are settings of `[server]`; by default nobody is limited."""
+    branches = folder / "branches.csv"
+    branches.write_text(
+        f"code,name,region,aliases\n{BRANCH},福州五一支行,福建,五一支行\nF0591002,福州鼓楼支行,福建,\n", "utf-8"
+    )
+    settings = Settings.model_validate(
+        _SETTINGS
+        | {
+            "data_dir": folder,
+            "server": {"port": 0, "public_per_minute": 100_000, "drain_s": 5} | server,
+            "bank": {**_SETTINGS["bank"], "branches": branches},
+        }
+    )
+    gateway = Gateway(settings)
+    await gateway.start()
     try:
-        yield Site(
-            f"http://127.0.0.1:{port}", branch.find_branch_link(BRANCH.code), house, clock, store, accept, status
-        )
+        yield Site(gateway)
     finally:
-        await runner.cleanup()
-        await store.close()
+        await gateway.stop()
