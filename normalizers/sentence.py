@@ -6,7 +6,7 @@ _TITLE_LENGTH = 40
 _REQUEST_LENGTH = 200
 _SENTENCE = re.compile(r"[^。！？!?；;\n]{1,2000}[。！？!?；;]{0,3}")
 _GREETING = re.compile(
-    r"\s*(?:(?:尊敬的|敬爱的|致|贵行|親愛的|敬启者|敬啟者|你好|您好|大家好|喂|嗯|啊|哦|dear|hi|hello|good (?:morning|afternoon|evening)|to whom it may concern)[^。！？!?\n]{0,24}|.{0,20}[:：])\s*$",
+    r"\s*(?:(?:尊敬的|敬爱的|致|贵行|親愛的|敬启者|敬啟者|你好|您好|大家好|喂|嗯|啊|哦|dear|hi|hello|good (?:morning|afternoon|evening)|to whom it may concern)[^。！？!?\n]{0,24}|.{0,20}[:：])[。！？!?；;\s]*$",
     re.IGNORECASE,
 )
 _WANTS = re.compile(
