@@ -40,6 +40,8 @@ from gateway.store.port import Store
 from gateway.store.sqlite import SqliteStore
 
 VERSION = version("huiyin")
+REGISTER_LANES = 3
+"""While one batch is read in the worker processes, another is claimed and a third committed."""
 
 
 def find_store_url(settings: Settings) -> str:
@@ -165,11 +167,12 @@ class Gateway:
         batch, lease_s = settings.stages.batch, settings.stages.lease_s
         reader = Reader(settings, self.house, self.channels)
         self._workers = Workers(settings, self._master_key, reader)
+        planner = Planner(self.systems, self.notices, settings.escalation)
         if Role.REGISTER in self._roles:
-            planner = Planner(self.systems, self.notices, settings.escalation)
             wakes = (self._wakes[Role.FORWARD], self._wakes[Role.NOTIFY])
-            register = Register(store, self._workers, planner, clock, batch=batch, lease_s=lease_s, wakes=wakes)
-            self._run("register", Role.REGISTER, register.work)
+            for lane in range(REGISTER_LANES):
+                register = Register(store, self._workers, planner, clock, batch=batch, lease_s=lease_s, wakes=wakes)
+                self._run(f"register.{lane}", Role.REGISTER, register.work)
         if Role.FORWARD in self._roles:
             for name, system in self.systems.items():
                 forward = Forward(name, system, store, clock, batch=batch, lease_s=lease_s)
@@ -186,6 +189,7 @@ class Gateway:
                     lease_s=lease_s,
                     link_for=partial(write_status_link, self.house),
                     answer_for=partial(write_answer_link, self.house),
+                    repeat=planner.plan_repeat,
                 )
                 self._run(f"notify.{name}", Role.NOTIFY, notify.work)
         if Role.SWEEP in self._roles:

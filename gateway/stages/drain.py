@@ -6,7 +6,11 @@ from collections.abc import Awaitable, Callable
 
 from gateway.ops import metrics
 from gateway.ops.logs import log
+from gateway.ops.time import pause
 from gateway.store.port import StoreUnavailable
+
+LONGEST_S = 30.0
+"""A stage that keeps failing tries again at least this often."""
 
 
 class Wake:
@@ -49,7 +53,8 @@ async def drain(name: str, work: Callable[[], Awaitable[int]], wake: Wake, stop:
             metrics.bugs.labels(name).inc()
             log.exception("stage.failed", stage=name)
         if failures:
-            # Full jitter, so that nodes do not come back in step.
-            await wake.wait(random.uniform(0, min(30.0, poll_s * 2 ** min(failures, 10))) + 0.05)  # noqa: S311
+            # Hints do not cut it short, or a busy door would make a failing stage spin. Full jitter, so that nodes do
+            # not come back in step.
+            await pause(stop, random.uniform(0, min(LONGEST_S, poll_s * 2 ** min(failures, 10))) + 0.05)  # noqa: S311
         elif not done:
             await wake.wait(poll_s)

@@ -9,6 +9,7 @@ from gateway.contract.ports import BatchSystem, Delivered, Delivery, System
 from gateway.ops import metrics
 from gateway.ops.killpoints import point
 from gateway.ops.logs import log
+from gateway.stages.commit import commit
 from gateway.stages.settle import settle
 from gateway.store.port import Store
 from gateway.store.rows import Duty, Settled, Target
@@ -41,7 +42,7 @@ class Forward:
         point("forward.after_deliver")
         now = self._clock.now_ms()
         settled = [settle(duty, outcome, now) for duty, outcome in zip(duties, outcomes, strict=True)]
-        kept = await self._store.settle(settled, now)
+        kept = await commit(self._store.settle, settled, now, lambda one, error: settle(one.duty, error, now))
         report(settled, outcomes, kept)
         return len(duties)
 
@@ -76,8 +77,7 @@ def _to_delivery(duty: Duty) -> Delivery:
         attempt=duty.attempts,
         document=duty.document,
         ticket=duty.ticket,
-        # A first attempt whose worker died left no word: what it did is unknown.
-        uncertain=duty.uncertain or duty.attempts > 1,
+        uncertain=duty.uncertain,
     )
 
 

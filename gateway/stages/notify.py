@@ -2,31 +2,35 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from limits import RateLimitItemPerHour
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from gateway.contract.clock import Clock
+from gateway.contract.clock import Clock, Millis
 from gateway.contract.complaint import Complaint
 from gateway.contract.errors import TryLater
 from gateway.contract.ports import Delivered, Notice, Notifier, Purpose
 from gateway.contract.receipt import Receipt
 from gateway.ops.killpoints import point
+from gateway.stages.commit import commit
 from gateway.stages.forward import CONCURRENCY, report
 from gateway.stages.register import read_address
 from gateway.stages.settle import settle
 from gateway.stages.words import Words
 from gateway.states import DutyState
 from gateway.store.port import Store
-from gateway.store.rows import Duty, Settled, Target
+from gateway.store.rows import Duty, NewDuty, Settled, Target
 
 ACKNOWLEDGEMENTS_PER_HOUR = 5
 """To one address: two mail robots must not talk to each other for ever."""
 
 
 class Notify:
-    """One per notice instance. `link_for(receipt)` and `answer_for(receipt)` are the status and the duty officer's page."""
+    """One per notice instance. `link_for(receipt)` and `answer_for(receipt)` are the status and the duty officer's page.
+    `repeat` plans the next warning when the last rung of a ladder was told.
+    """
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class Notify:
         lease_s: int,
         link_for: Callable[[Receipt], str],
         answer_for: Callable[[Receipt], str],
+        repeat: Callable[[Duty, Millis], NewDuty | None],
     ) -> None:
         self._instance = instance
         self._notifier = notifier
@@ -49,6 +54,7 @@ class Notify:
         self._limit_s = lease_s / 2
         self._link_for = link_for
         self._answer_for = answer_for
+        self._repeat = repeat
         self._per_address = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     async def work(self) -> int:
@@ -61,19 +67,23 @@ class Notify:
         outcomes = await asyncio.gather(*(self._send(duty) for duty in duties))
         point("notify.after_send")
         now = self._clock.now_ms()
-        settled = [
-            outcome if isinstance(outcome, Settled) else settle(duty, outcome, now)
-            for duty, outcome in zip(duties, outcomes, strict=True)
-        ]
-        report(settled, outcomes, await self._store.settle(settled, now))
+        settled = [self._conclude(duty, outcome, now) for duty, outcome in zip(duties, outcomes, strict=True)]
+        kept = await commit(self._store.settle, settled, now, lambda one, error: self._conclude(one.duty, error, now))
+        report(settled, outcomes, kept)
         return len(duties)
+
+    def _conclude(self, duty: Duty, outcome: Delivered | Settled | Exception, now: Millis) -> Settled:
+        settled = outcome if isinstance(outcome, Settled) else settle(duty, outcome, now)
+        # Also where this one was refused for good: somebody must hear of it, and the settings may be right by then.
+        told = settled.state in (DutyState.DONE, DutyState.PARKED)
+        return replace(settled, then=self._repeat(duty, now)) if told else settled
 
     async def _send(self, duty: Duty) -> Delivered | Settled | Exception:
         try:
             notice = self._compose(duty)
-            if notice.purpose is Purpose.ACKNOWLEDGEMENT and not self._per_address.hit(
-                RateLimitItemPerHour(ACKNOWLEDGEMENTS_PER_HOUR), notice.to.value
-            ):
+            # Counted at the first attempt only: a mail server that is away must not use up what a customer may get.
+            first = notice.purpose is Purpose.ACKNOWLEDGEMENT and duty.attempts == 1
+            if first and not self._per_address.hit(RateLimitItemPerHour(ACKNOWLEDGEMENTS_PER_HOUR), notice.to.value):
                 return Settled(duty=duty, state=DutyState.DISMISSED, code="too_many_to_this_address")
             async with asyncio.timeout(self._limit_s):
                 return Delivered(reference=await self._notifier.send(notice))

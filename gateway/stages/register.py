@@ -10,12 +10,13 @@ from gateway.contract.ports import Change, Event, Notifier, Purpose, System
 from gateway.contract.verdict import Level
 from gateway.ops import metrics
 from gateway.ops.logs import log
+from gateway.stages.commit import commit
 from gateway.stages.reading import Read
 from gateway.stages.settle import BUG_CEILING, find_pause
 from gateway.stages.workers import Outcome, Workers
 from gateway.states import EnvelopeState
 from gateway.store.port import Store
-from gateway.store.rows import InboxItem, Moved, NewDuty, Registered, Target
+from gateway.store.rows import Duty, InboxItem, Moved, NewDuty, Registered, Target
 
 
 class Planner:
@@ -30,6 +31,7 @@ class Planner:
             Level.CRITICAL: escalation.critical,
             Level.HIGH: escalation.high,
         }
+        self._repeat_ms = escalation.repeat_s * 1000
 
     def plan(self, read: Read, now: Millis, *, backfill: bool) -> list[NewDuty]:
         change = Change(
@@ -63,17 +65,34 @@ class Planner:
         return []
 
     def _plan_warnings(self, read: Read, now: Millis) -> list[NewDuty]:
+        ladder = self._ladders.get(read.level, ())
+        names = [*map(str, range(len(ladder) - 1)), _LAST]
         return [
-            NewDuty(
-                target=Target.NOTICE,
-                instance=rung.notice,
-                step=f"{Purpose.WARNING.value}:{read.version}:{number}",
-                event=read.event,
-                to=write_address(find_address(rung.to)),
-                due_ms=Millis(now + rung.after_s * 1000),
-            )
-            for number, rung in enumerate(self._ladders.get(read.level, ()))
+            _plan_rung(rung, f"{Purpose.WARNING}:{read.version}:{name}", read.event, now + rung.after_s * 1000)
+            for rung, name in zip(ladder, names, strict=False)
         ]
+
+    def plan_repeat(self, duty: Duty, now: Millis) -> NewDuty | None:
+        """The last rung again, as the settings say it today: nobody may be left unwarned because nobody answered."""
+        ladder = self._ladders.get(duty.level, ())
+        purpose, _, rest = duty.step.partition(":")
+        if purpose != Purpose.WARNING or not rest.endswith(f":{_LAST}") or not ladder:
+            return None
+        return _plan_rung(ladder[-1], duty.step, duty.event, now + self._repeat_ms)
+
+
+_LAST = "last"
+
+
+def _plan_rung(rung: Rung, step: str, event: Event, due_ms: int) -> NewDuty:
+    return NewDuty(
+        target=Target.NOTICE,
+        instance=rung.notice,
+        step=step,
+        event=event,
+        to=write_address(find_address(rung.to)),
+        due_ms=Millis(due_ms),
+    )
 
 
 def find_address(text: str) -> Address:
@@ -110,20 +129,17 @@ class Register:
         self._clock = clock
         self._batch = batch
         self._lease_ms = lease_s * 1000
-        self._full_batches = 0
         self._wakes = wakes
 
     async def work(self) -> int:
         items = await self._store.claim_inbox(self._batch, self._clock.now_ms(), self._lease_ms)
         if not items:
-            self._full_batches = 0
             self._workers.rest()
             return 0
-        self._full_batches = self._full_batches + 1 if len(items) == self._batch else 0
-        outcomes = await self._workers.read(items, backlog=self._full_batches >= 2)
+        outcomes = await self._workers.read(items)
         now = self._clock.now_ms()
         results = [self._conclude(item, outcome, now) for item, outcome in zip(items, outcomes, strict=True)]
-        kept = await self._store.register(results, now)
+        kept = await commit(self._store.register, results, now, lambda one, error: _give_back(one.item, error, now))
         for result, outcome, was_kept in zip(results, outcomes, kept, strict=True):
             _count(result, outcome, was_kept=was_kept)
         for wake in self._wakes:
@@ -133,7 +149,11 @@ class Register:
     def _conclude(self, item: InboxItem, outcome: Outcome, now: Millis) -> Registered | Moved:
         match outcome:
             case Read():
-                return to_registered(item, outcome, self._planner.plan(outcome, now, backfill=item.envelope.backfill))
+                try:
+                    duties = self._planner.plan(outcome, now, backfill=item.envelope.backfill)
+                except Exception as error:
+                    return _give_back(item, error, now)
+                return to_registered(item, outcome, duties)
             case Moved():
                 return outcome
             case _:

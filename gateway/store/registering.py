@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import uuid_utils
 from sqlalchemy import Integer, bindparam, exists, func, or_, select, update
 
 from gateway.contract.clock import Millis
@@ -16,6 +15,7 @@ from gateway.states import DutyState, EnvelopeState
 from gateway.store.accepting import WRITE_HISTORY
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.rows import InboxItem, Moved, Registered, Target
+from gateway.store.settling import OWE, make_duty_row
 from gateway.store.tables import complaint_versions, complaints, duties, envelopes, inbox
 
 _ACCEPTED = inbox.c.state == word(EnvelopeState.ACCEPTED)
@@ -132,7 +132,6 @@ _NEXT_VERSION = Statement(
     ("to_version", "to_kind", "to_level", "to_language", "to_branch", "now", "at_id"),
 )
 _KEEP_VERSION = insert_into(complaint_versions)
-_OWE = insert_into(duties)
 _UNFINISHED = Statement(
     select(duties.c.complaint_id, duties.c.instance)
     .where(
@@ -335,31 +334,14 @@ def _owe(result: Registered, receipt: str, now: Millis, busy: set[tuple[str, str
             at = (result.complaint_id, duty.instance)
             held = at in busy
             busy.add(at)
-        yield (
-            uuid_utils.uuid7().hex,
-            result.complaint_id,
-            receipt,
-            result.version,
-            result.level.value,
-            duty.target.value,
-            duty.instance,
-            duty.step,
-            duty.event.value,
-            duty.to,
-            DutyState.WAITING.value,
-            held,
-            now,
-            duty.due_ms,
-            duty.due_ms,
-            0,
-            0,
-            0,
-            False,
-            "",
-            "",
-            "",
-            now,
-            None,
+        yield make_duty_row(
+            duty,
+            complaint_id=result.complaint_id,
+            receipt=receipt,
+            version=result.version,
+            level=result.level,
+            held=held,
+            now=now,
         )
 
 
@@ -383,5 +365,5 @@ def _write(changes: _Changes) -> Plan[None]:
     yield from put(_OPEN_COMPLAINT, changes.opened)
     yield from put(_NEXT_VERSION, changes.changed)
     yield from put(_KEEP_VERSION, changes.versions)
-    yield from put(_OWE, changes.duties)
+    yield from put(OWE, changes.duties)
     yield from put(WRITE_HISTORY, changes.history)

@@ -111,7 +111,10 @@ class Duty:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """The outcome of one claimed duty. `state` WAITING means later: tried again from `due_ms`."""
+    """The outcome of one claimed duty. `state` WAITING means later: tried again from `due_ms`.
+
+    `then`: a duty of the same complaint version that is born with this outcome (the next warning of a ladder).
+    """
 
     duty: Duty
     state: DutyState
@@ -121,6 +124,7 @@ class Settled:
     reference: str = ""
     uncertain: bool = False
     due_ms: int = 0
+    then: NewDuty | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import uuid_utils
 from sqlalchemy import Integer, and_, bindparam, case, delete, false, or_, select, true, update
 
 from gateway.contract.clock import Millis
@@ -11,7 +12,7 @@ from gateway.contract.verdict import Level
 from gateway.states import DutyState
 from gateway.store.accepting import WRITE_HISTORY
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, insert_into, is_in, put, word
-from gateway.store.rows import Duty, Settled, Target
+from gateway.store.rows import Duty, NewDuty, Settled, Target
 from gateway.store.tables import complaint_versions, complaints, duties, tickets
 
 WAITING = duties.c.state == word(DutyState.WAITING)
@@ -125,6 +126,7 @@ _FORGET_TICKET = Statement(
     ("of_complaint", "of_instance"),
 )
 _LEARN_TICKET = insert_into(tickets)
+OWE = insert_into(duties)
 _EXTEND = Statement(
     update(duties)
     .where(WAITING, duties.c.id == bindparam("at_id"), duties.c.claim == bindparam("at_claim"))
@@ -188,12 +190,45 @@ def _read_duty(row: Row) -> Duty:
     )
 
 
+def make_duty_row(
+    duty: NewDuty, *, complaint_id: str, receipt: str, version: int, level: Level, held: bool, now: Millis
+) -> Row:
+    """A new row of `duties`, in the order of its columns."""
+    return (
+        uuid_utils.uuid7().hex,
+        complaint_id,
+        receipt,
+        version,
+        level.value,
+        duty.target.value,
+        duty.instance,
+        duty.step,
+        duty.event.value,
+        duty.to,
+        DutyState.WAITING.value,
+        held,
+        now,
+        duty.due_ms,
+        duty.due_ms,
+        0,
+        0,
+        0,
+        False,
+        "",
+        "",
+        "",
+        now,
+        None,
+    )
+
+
 def settle(outcomes: Sequence[Settled], now: Millis) -> Plan[list[bool]]:
     claims = {row[0]: row[1:] for row in (yield from ask_for(_CLAIMS, [outcome.duty.id for outcome in outcomes]))}
     settled: list[Row] = []
     moves: list[Row] = []
     learnt: dict[tuple[str, str], str] = {}
     finished: set[tuple[str, str]] = set()
+    born: list[Row] = []
     kept = []
     for outcome in outcomes:
         duty = outcome.duty
@@ -226,10 +261,23 @@ def settle(outcomes: Sequence[Settled], now: Millis) -> Plan[list[bool]]:
             learnt[at] = outcome.ticket
         if done and duty.target is Target.SYSTEM:
             finished.add(at)
+        if outcome.then is not None:
+            born.append(
+                make_duty_row(
+                    outcome.then,
+                    complaint_id=duty.complaint_id,
+                    receipt=duty.receipt,
+                    version=duty.version,
+                    level=duty.level,
+                    held=False,
+                    now=now,
+                )
+            )
     yield from put(_SETTLE, settled)
     yield from put(_FORGET_TICKET, list(learnt))
     yield from put(_LEARN_TICKET, [(*at, ticket, now) for at, ticket in learnt.items()])
     yield from put(LET_NEXT_GO, list(finished))
+    yield from put(OWE, born)
     yield from put(WRITE_HISTORY, moves)
     return kept
 
