@@ -48,7 +48,10 @@ async def drain(name: str, work: Callable[[], Awaitable[int]], wake: Wake, stop:
         except StoreUnavailable as error:
             done, failures = 0, failures + 1
             log.warning("stage.waits_for_store", stage=name, reason=str(error))
-        except Exception:
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+                raise  # the gateway stops; any other cancellation leaked out of a library
             done, failures = 0, failures + 1
             metrics.bugs.labels(name).inc()
             log.exception("stage.failed", stage=name)

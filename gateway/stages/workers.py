@@ -37,6 +37,7 @@ class Workers:
         self._pool: ProcessPoolExecutor | None = None
         self._last_use = 0.0
         self._large_batches = 0
+        self._reading = 0
         # Several threads at rules would only take the interpreter from each other.
         self._one_thread = asyncio.Lock()
 
@@ -46,37 +47,36 @@ class Workers:
         backlog = self._large_batches >= LARGE_BATCHES
         if self._count and (backlog or self._pool):
             self._last_use = asyncio.get_running_loop().time() if backlog else self._last_use
+            pool = self._pool = self._pool or self._start_pool()
+            self._reading += 1
             try:
-                return await self._read_in_pool(items)
+                return await _read_in_pool(pool, items)
             except BrokenProcessPool:
                 metrics.bugs.labels("workers").inc()
                 log.error("workers.died", count=self._count)
-                self.close()
+                if self._pool is pool:  # else another reader has begun a new one already
+                    self.close()
+            finally:
+                self._reading -= 1
         async with self._one_thread:
             return await asyncio.to_thread(read_all, self._reader, items)
 
-    async def _read_in_pool(self, items: Sequence[InboxItem]) -> Sequence[Outcome]:
-        loop = asyncio.get_running_loop()
-        if self._pool is None:
-            log.info("workers.started", count=self._count)
-            self._pool = ProcessPoolExecutor(
-                self._count,
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=_open,
-                initargs=(self._settings, self._master_key),
-            )
-        chunks = [items[at : at + CHUNK] for at in range(0, len(items), CHUNK)]
-        parts = await asyncio.gather(*(loop.run_in_executor(self._pool, _read, chunk) for chunk in chunks))
-        # Items made a round trip; the caller's own are put back, so that nothing depends on their copies.
-        outcomes = [outcome for part in parts for outcome in part]
-        return [
-            replace(outcome, item=item) if isinstance(outcome, Moved) else outcome
-            for item, outcome in zip(items, outcomes, strict=True)
-        ]
+    def _start_pool(self) -> ProcessPoolExecutor:
+        log.info("workers.started", count=self._count)
+        return ProcessPoolExecutor(
+            self._count,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_open,
+            initargs=(self._settings, self._master_key),
+        )
 
     def rest(self) -> None:
         """Called when there was nothing to do: lets idle processes go."""
-        if self._pool is not None and asyncio.get_running_loop().time() - self._last_use > QUIET_S:
+        if (
+            self._pool is not None
+            and not self._reading
+            and asyncio.get_running_loop().time() - self._last_use > QUIET_S
+        ):
             log.info("workers.rested")
             self.close()
 
@@ -84,6 +84,18 @@ class Workers:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
+
+
+async def _read_in_pool(pool: ProcessPoolExecutor, items: Sequence[InboxItem]) -> Sequence[Outcome]:
+    loop = asyncio.get_running_loop()
+    chunks = [items[at : at + CHUNK] for at in range(0, len(items), CHUNK)]
+    parts = await asyncio.gather(*(loop.run_in_executor(pool, _read, chunk) for chunk in chunks))
+    # Items made a round trip; the caller's own are put back, so that nothing depends on their copies.
+    outcomes = [outcome for part in parts for outcome in part]
+    return [
+        replace(outcome, item=item) if isinstance(outcome, Moved) else outcome
+        for item, outcome in zip(items, outcomes, strict=True)
+    ]
 
 
 def read_all(reader: Reader, items: Sequence[InboxItem]) -> list[Outcome]:

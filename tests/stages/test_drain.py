@@ -103,3 +103,22 @@ async def test_a_stage_stops_in_the_middle_of_a_long_pause():
 
     with capture_logs():
         await run_until(work, done, Wake(), poll_s=3600)
+
+
+async def test_a_cancellation_that_leaks_out_of_a_library_does_not_end_the_loop_but_stopping_does():
+    done, failures = asyncio.Event(), [asyncio.CancelledError()]
+
+    async def work() -> int:
+        if failures:
+            raise failures.pop()
+        done.set()
+        await asyncio.sleep(3600)
+        return 0
+
+    task = asyncio.create_task(drain("stage", work, Wake(), asyncio.Event(), 0.01))
+    with capture_logs() as logs:
+        await asyncio.wait_for(done.wait(), 30)
+    assert [line["event"] for line in logs] == ["stage.failed"]
+    task.cancel()
+    await asyncio.wait([task], timeout=30)
+    assert task.cancelled()
