@@ -165,3 +165,23 @@ async def test_a_duty_under_way_cannot_be_dismissed_but_a_waiting_one_can(store:
     await store.settle([Settled(duty=duty, state=DutyState.WAITING, code="timeout")], NOW)
     assert await store.dismiss([duty.id], "why", "desk:li", NOW) == [True]
     assert await claim(store, NOW + LEASE) == []
+
+
+async def test_what_follows_an_outcome_is_born_with_it_or_not_at_all(store: SqliteStore):
+    await register_one(store, make_duty("warning:1:last", instance="sms", target=Target.NOTICE))
+    (stale,) = await claim(store, NOW, "sms", Target.NOTICE)
+    (told,) = await claim(store, NOW + LEASE, "sms", Target.NOTICE)
+    then = make_duty("warning:1:last", instance="mail", target=Target.NOTICE, due_ms=NOW + 600_000)
+    outcomes = [Settled(duty=duty, state=DutyState.DONE, then=then) for duty in (stale, told)]
+    assert await store.settle(outcomes[:1], NOW) == [False]
+    assert await claim(store, NOW + 600_000, "mail", Target.NOTICE) == []
+    assert await store.settle(outcomes[1:], NOW) == [True]
+    assert await claim(store, NOW + 599_999, "mail", Target.NOTICE) == []
+    (born,) = await claim(store, NOW + 600_000, "mail", Target.NOTICE)
+    assert born.id != told.id
+    assert (born.receipt, born.version, born.document, born.level) == (
+        told.receipt,
+        told.version,
+        told.document,
+        told.level,
+    )
