@@ -83,7 +83,9 @@ class BranchPage:
             except Refused:
                 entry = entries.Entry()  # kept as it is; `draft` will say what is wrong with it
             envelope = self._enclose(entry, place, content_type, body, now)
-            yield replace(envelope, source_key=key, content=b"", thread=None, backfill=True)
+            if envelope.thread is None:  # no key of its own: the bytes are one, whenever they are read
+                envelope = replace(envelope, source_key=key, content=b"")
+            yield replace(envelope, backfill=True)
 
     def draft(self, envelope: Envelope) -> Draft:
         try:

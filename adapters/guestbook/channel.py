@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 from adapters.guestbook.files import split_rows, write_cells
-from adapters.guestbook.rows import ROW, draft_cells, draft_row, write_row
+from adapters.guestbook.rows import ROW, digest_matter, draft_cells, draft_row, write_row
 from adapters.guestbook.settings import ChannelSettings
 from gateway.contract import signing
 from gateway.contract.call import Call, Reply, Route
@@ -72,22 +72,26 @@ class Guestbook:
         now = self._house.clock.now_ms()
         data = source.read()
         seen: Counter[str] = Counter()
+
+        def number(key: str) -> str:
+            # Two visitors may write the same words: the second of equal rows is the second again on the next run.
+            seen[key] += 1
+            return f"{key}:{seen[key]}" if seen[key] > 1 else key
+
         for cells, problem in split_rows(data, name, format_name):
             raw = (
                 write_row(cells, problem) if cells else write_row({"#file": hashlib.sha256(data).hexdigest()}, problem)
             )
-            digest = hashlib.sha256(raw).hexdigest()[:32]
-            # Two visitors may write the same words: the second of equal rows is the second again on the next run.
-            seen[digest] += 1
-            suffix = f":{seen[digest]}" if seen[digest] > 1 else ""
+            matter = "" if problem else digest_matter(cells)
             yield Envelope(
                 channel=self._instance,
                 adapter="guestbook",
-                source_key=f"row:{digest}{suffix}",
+                source_key=number(f"row:{hashlib.sha256(raw).hexdigest()[:32]}"),
                 media_type=ROW,
                 raw=raw,
                 received_at=now,
                 authenticity=Authenticity(verified=True, method="file"),
+                thread=Thread(key=number(f"matter:{matter}")) if matter else None,
                 backfill=True,
             )
 

@@ -1,4 +1,4 @@
-"""Files of guestbook entries -> rows with their own headers: CSV, XLSX, JSON Lines."""
+"""Files of guestbook entries -> rows with their own headers: CSV, XLSX, JSON Lines or a JSON list."""
 
 import csv
 import io
@@ -17,6 +17,7 @@ Row = tuple[Mapping[str, str], str]
 HEADER_DEPTH = 10
 """A title and notes may stand above the header."""
 UNPACKED_LIMIT_BYTES = 500_000_000
+IN_MEMORY_LIMIT_BYTES = 30_000_000
 RATIO_LIMIT = 200
 """Real sheets shrink some 10 to 50 times; a bomb a thousand times and more."""
 
@@ -34,7 +35,10 @@ def split_rows(data: bytes, name: str, format_name: str | None) -> Iterator[Row]
 def _tell_format(data: bytes, name: str) -> str:
     if data.startswith(b"PK\x03\x04"):
         return "xlsx"
-    if name.lower().endswith((".jsonl", ".ndjson", ".json")) or data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{":
+    if name.lower().endswith((".jsonl", ".ndjson", ".json")) or data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (
+        b"{",
+        b"[",
+    ):
         return "jsonl"
     return "csv"
 
@@ -85,7 +89,8 @@ def _split_xlsx(data: bytes) -> Iterator[Row]:
         if unpacked > UNPACKED_LIMIT_BYTES or unpacked > RATIO_LIMIT * len(data):
             yield {}, "file_unsafe"
             return
-        book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+        # Only a sheet in memory knows its merged cells; a huge one is streamed without.
+        book = load_workbook(io.BytesIO(data), read_only=unpacked > IN_MEMORY_LIMIT_BYTES, data_only=True)
         found = False
         for rows in _read_sheets(book):
             for cells, problem in _name_cells(rows):
@@ -100,8 +105,29 @@ def _split_xlsx(data: bytes) -> Iterator[Row]:
 
 def _read_sheets(book: Any) -> Iterator[Iterator[list[str]]]:
     for sheet in book.worksheets:
-        sheet.reset_dimensions()  # some writers leave a wrong size behind
-        yield ([_write_cell(value) for value in row] for row in sheet.iter_rows(values_only=True))
+        if book.read_only:
+            sheet.reset_dimensions()  # some writers leave a wrong size behind
+        yield _read_rows(sheet, {} if book.read_only else _find_merged(sheet))
+
+
+def _read_rows(sheet: Any, merged: Mapping[tuple[int, int], int]) -> Iterator[list[str]]:
+    for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
+        cells = [_write_cell(value) for value in row]
+        if any(cell.strip() for cell in cells):  # an empty row stays one
+            for column in range(1, len(cells) + 1):
+                if (number, column) in merged:
+                    cells[column - 1] = _write_cell(sheet.cell(merged[number, column], column).value)
+        yield cells
+
+
+def _find_merged(sheet: Any) -> Mapping[tuple[int, int], int]:
+    """(row, column) -> the row that holds its value. Only cells merged downwards: one branch for several rows."""
+    return {
+        (row, area.min_col): area.min_row
+        for area in sheet.merged_cells.ranges
+        if area.min_col == area.max_col
+        for row in range(area.min_row + 1, area.max_row + 1)
+    }
 
 
 def _write_cell(value: object) -> str:
@@ -138,6 +164,14 @@ def _name_cells(lines: Iterator[list[str]]) -> Iterator[Row]:
 
 def _split_jsonl(data: bytes) -> Iterator[Row]:
     text, damaged = _decode(data)
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    else:
+        text = "\n".join(
+            json.dumps(each, ensure_ascii=False) for each in (whole if isinstance(whole, list) else [whole])
+        )
     for line in text.split("\n"):
         if not line.strip():
             continue

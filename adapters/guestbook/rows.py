@@ -2,9 +2,11 @@
 be made of it later.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -44,12 +46,19 @@ def write_row(cells: Mapping[str, str], problem: str = "") -> bytes:
     return json.dumps({"cells": cells, "problem": problem}, ensure_ascii=False).encode()
 
 
+def digest_matter(cells: Mapping[str, str]) -> str:
+    """What stays the same of a row when the bank's own columns (reply, state) change from one export to the next."""
+    found = match_columns(cells)
+    said = [found.get(field, "") for field in ("id", "text", "title", "request", "name", "phone", "time")]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32] if any(said) else ""
+
+
 def draft_row(raw: bytes, timezone: str) -> Draft:
     """Raises Unreadable with the row's problem."""
     row = json.loads(raw)
     if row["problem"]:
         raise Unreadable(row["problem"], _PROBLEMS[row["problem"]])
-    return draft_cells(row["cells"], timezone)
+    return replace(draft_cells(row["cells"], timezone), replaces=True)
 
 
 def draft_cells(cells: Mapping[str, str], timezone: str) -> Draft:

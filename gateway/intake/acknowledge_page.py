@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 from gateway.contract.call import Call, Reply, Route
 from gateway.contract.clock import Clock
 from gateway.contract.complaint import Complaint
-from gateway.contract.errors import Refused
-from gateway.contract.pages.languages import choose_language
+from gateway.contract.pages.languages import TEXTS, choose_language
 from gateway.contract.pages.look import show
 from gateway.contract.ports import House, Purpose
 from gateway.contract.receipt import Receipt, spoken
@@ -17,7 +16,7 @@ from gateway.contract.signing import sign, verify
 from gateway.intake.server import Intake
 from gateway.ops.logs import log
 from gateway.states import DutyState
-from gateway.store.port import Store
+from gateway.store.port import Store, StoreUnavailable
 from gateway.store.rows import Trace
 
 PURPOSE = "acknowledge-warning"
@@ -42,10 +41,18 @@ class AcknowledgePage:
             intake.add_page("acknowledge", Route(method=method, path=PATH, limit_bytes=4096, public=True), self.answer)
 
     async def answer(self, call: Call) -> Reply:
+        try:
+            return await self._answer(call)
+        except StoreUnavailable as error:
+            return self._show_wrong(call, "away", 503, error.after_s)
+
+    async def _answer(self, call: Call) -> Reply:
         receipt = self._find_receipt(call.params["token"])
+        if receipt is None:
+            return self._show_wrong(call, "broken", 403)
         trace = await self._store.trace(receipt)
         if trace is None or not trace.versions:
-            raise Refused("not_found", status=404)
+            return self._show_wrong(call, "broken", 404)
         word = "answered" if _is_answered(trace) else ""
         if call.method == "POST" and not word:
             cancelled = await self._store.cancel_warnings(receipt, "link", self._clock.now_ms())
@@ -66,11 +73,23 @@ class AcknowledgePage:
             word=word,
         )
 
-    def _find_receipt(self, token: str) -> Receipt:
+    def _show_wrong(self, call: Call, what: str, status: int, after_s: int = 0) -> Reply:
+        texts = TEXTS[choose_language(call)]
+        return show(
+            "wrong.html",
+            call,
+            self._house,
+            texts.language,
+            status=status,
+            after_s=after_s,
+            heading=texts.say("acknowledge", f"title_{what}"),
+            advice=texts.say("acknowledge", what),
+        )
+
+    def _find_receipt(self, token: str) -> Receipt | None:
+        """None for a link that we did not write."""
         receipt, _, signature = token.partition(".")
-        if not verify((self._key,), receipt.encode(), signature):
-            raise Refused("not_authentic", "This link is not whole. Please open it from the message again.", status=403)
-        return Receipt(receipt)
+        return Receipt(receipt) if verify((self._key,), receipt.encode(), signature) else None
 
 
 def _is_answered(trace: Trace) -> bool:
