@@ -60,7 +60,7 @@ def _is_text(content: bytes) -> bool:
     # Mark-up is refused: a browser at the desk might run it.
     if b"\x00" in head or head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         return False
-    if any(byte < 0x20 and byte not in b"\t\r\n\f" for byte in head):
+    if any((byte < 0x20 and byte not in b"\t\r\n\f") or byte == 0x7F for byte in head):
         return False
     for encoding in ("utf-8", "gb18030"):
         try:
