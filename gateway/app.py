@@ -45,7 +45,13 @@ REGISTER_LANES = 3
 
 
 def find_store_url(settings: Settings) -> str:
-    return settings.store.url or f"sqlite:///{Path(settings.data_dir) / 'huiyin.db'}"
+    """Raises SettingsError for an engine this version does not have."""
+    url = settings.store.url or f"sqlite:///{Path(settings.data_dir) / 'huiyin.db'}"
+    if not url.startswith("sqlite:///") or url == "sqlite:///":
+        raise SettingsError(
+            f"settings: store.url: this version stores in sqlite:///path, not in {url.partition(':')[0]}"
+        )
+    return url
 
 
 def find_key_file(settings: Settings) -> Path:
@@ -57,14 +63,9 @@ def make_data_dir(settings: Settings) -> None:
 
 
 def open_store(settings: Settings) -> Store:
-    """Raises SettingsError for an engine this version does not have."""
-    url = find_store_url(settings)
-    if not url.startswith("sqlite:///"):
-        raise SettingsError(
-            f"settings: store.url: this version stores in sqlite:///path, not in {url.partition(':')[0]}"
-        )
+    """Raises SettingsError as above."""
     return SqliteStore(
-        url,
+        find_store_url(settings),
         draw_receipt=draw_receipt,
         clock=SystemClock(),
         queue_limit=settings.store.queue_limit,

@@ -1,28 +1,65 @@
 """The commands. Exit status: 0 done, 1 something was refused (said on stderr in one line), 2 wrong usage."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from config.load import SettingsError
+from gateway.roles import Role, read_roles
+
+POSTER_FORMATS = ("svg", "png", "pdf")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _build_parser().parse_args(arguments)
+    parser = _build_parser()
+    options = parser.parse_args(arguments)
+    if options.command == "replay" and not (options.ids or options.channel or options.since or options.until):
+        parser.error("replay: name envelopes, or choose some with --channel, --since, --until")
     from gateway.commands import COMMANDS, Refusal
+    from gateway.store.port import StoreUnavailable
 
     try:
-        return COMMANDS[options.command](options)
-    except (SettingsError, Refusal) as error:
-        print(f"huiyin: {error}", file=sys.stderr)
-        return 1
+        status = COMMANDS[options.command](options)
+        sys.stdout.flush()
+    except (SettingsError, Refusal, StoreUnavailable) as error:
+        return _refuse(str(error))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader of our output went away (`| head`); that is no failure of ours.
-        sys.stderr.close()
+        # The reader of our output went away (`| head`); that is no failure of ours. What is still to be written at
+        # exit goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    return status
+
+
+def _refuse(reason: str) -> int:
+    print(f"huiyin: {' '.join(reason.split())}", file=sys.stderr)
+    return 1
+
+
+def _take_roles(text: str) -> frozenset[Role]:
+    try:
+        return read_roles(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"takes {','.join(Role)}") from None
+
+
+def _take_formats(text: str) -> list[str]:
+    formats = [part.strip() for part in text.split(",")]
+    if not set(formats) <= set(POSTER_FORMATS):
+        raise argparse.ArgumentTypeError(f"takes {','.join(POSTER_FORMATS)}")
+    return formats
+
+
+def _take_reason(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the reason must say something: it stays in the history")
+    return text.strip()
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -38,7 +75,7 @@ def _build_parser() -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, parents=[common])
 
     serve = add("serve", "run the gateway; SIGTERM drains and exits 0")
-    serve.add_argument("--roles", default="", metavar="A,B", help="accept,register,forward,notify,sweep; default: all")
+    serve.add_argument("--roles", default="", type=_take_roles, metavar="A,B", help=f"{','.join(Role)}; default: all")
     serve.add_argument("--host", help="address to listen on")
     serve.add_argument("--port", type=int, help="port to listen on; 0: any free one")
     serve.add_argument("--demo", action="store_true", help="a demo bank: all channels on, secrets made on first start")
@@ -71,7 +108,7 @@ def _build_parser() -> argparse.ArgumentParser:
     release.add_argument("ids", nargs="+", metavar="ID")
     dismiss = add("dismiss", "put parked things away for good, with the reason")
     dismiss.add_argument("ids", nargs="+", metavar="ID")
-    dismiss.add_argument("--why", required=True, help="the reason, kept in the history")
+    dismiss.add_argument("--why", required=True, type=_take_reason, help="the reason, kept in the history")
 
     replay = add("replay", "read kept envelopes again with today's rules")
     replay.add_argument("ids", nargs="*", metavar="ID")
@@ -83,7 +120,7 @@ def _build_parser() -> argparse.ArgumentParser:
     qr = add("qr", "branch posters with signed addresses")
     qr.add_argument("branches", nargs="+", metavar="BRANCH", help="branch codes")
     qr.add_argument("--out", type=Path, default=Path(), metavar="DIR")
-    qr.add_argument("--format", default="svg", help="svg,png,pdf")
+    qr.add_argument("--format", default="svg", type=_take_formats, help=",".join(POSTER_FORMATS))
 
     add("channels", "what is installed, on, healthy")
     add("systems", "what is installed, on, healthy")

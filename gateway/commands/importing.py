@@ -4,103 +4,130 @@ import argparse
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
+from config.keys import read_or_make_key
 from config.settings import Settings
 from gateway import plugins
-from gateway.app import find_store_url, migrate_store
+from gateway.app import find_key_file, find_store_url, migrate_store
 from gateway.commands import Refusal
-from gateway.commands.opening import find_instance, load_settings, open_rules, opened_store, walk_files
+from gateway.commands.opening import (
+    STDIN,
+    find_configured,
+    list_files,
+    load_settings,
+    open_file,
+    open_files,
+    open_rules,
+    opened_store,
+)
+from gateway.commands.progress import Progress
 from gateway.contract.envelope import Envelope
-from gateway.contract.ports import Files
+from gateway.contract.ports import Notifier, System
 from gateway.ops.logs import set_up_logs
 from gateway.ops.time import SystemClock
 from gateway.stages.register import Planner, Register
 from gateway.stages.workers import Workers
+from gateway.states import EnvelopeState
 from gateway.store.migrate import current_revision
-from gateway.store.port import KeyConflict, Store, StoreUnavailable
+from gateway.store.port import KeyConflict, Store
 
 BATCH = 200
+PATIENCE_S = 5.0
+"""How long a running gateway that has claimed some of ours is waited for."""
+_LOOK_EVERY_S = 0.2
 
 
 def run_import(options: argparse.Namespace) -> int:
     set_up_logs(sys.stderr)
     settings = load_settings(options).settings
-    if options.channel not in settings.channels:
-        found, instance = find_instance(settings, options.channel)
-        if found is not settings:
-            raise Refusal(f"there is no channel {options.channel!r} in the settings")
-        options.channel = instance
+    instance = find_configured(settings, options.channel)
+    if instance is None or not settings.channels[instance].enabled:
+        raise Refusal(f"channel {options.channel!r} is {'off' if instance else 'not'} in the settings")
+    missing = [name for name in options.files if name != STDIN and not Path(name).exists()]
+    if missing:
+        raise Refusal(f"there is no file {', '.join(missing)}")
     if current_revision(find_store_url(settings)) is None:
         migrate_store(settings)
-    try:
-        return asyncio.run(_import(settings, options))
-    except StoreUnavailable as error:
-        raise Refusal(str(error)) from None
+    return asyncio.run(_import(settings, instance, options.files, options.format))
 
 
-async def _import(settings: Settings, options: argparse.Namespace) -> int:
+async def _import(settings: Settings, instance: str, names: Sequence[str], format_name: str | None) -> int:
     house, reader = open_rules(settings, kept_key=True)
-    channel = plugins.open_channel(options.channel, settings.channels[options.channel], house)
-    if not isinstance(channel, Files):
-        raise Refusal(f"channel {options.channel} reads no files")
+    channel = open_files(settings, instance, house, format_name)
     systems = {n: plugins.open_system(n, e, house) for n, e in settings.systems.items() if e.enabled}
+    # Imported history wakes and writes to nobody, but what else waits in the store may have to.
+    notices = {n: plugins.open_notice(n, e, house) for n, e in settings.notices.items() if e.enabled}
+    workers = Workers(settings, read_or_make_key(find_key_file(settings)), reader)
+    progress = Progress()
     count: Counter[str] = Counter()
+    new: list[str] = []
     async with opened_store(settings) as store:
-        before = await _count_states(store, options.channel)
-        for number, (name, stream) in enumerate(walk_files(options.files), 1):
-            batch: list[Envelope] = []
-            for envelope in channel.split(stream, Path(name).name, options.format):
-                batch.append(envelope)
-                if len(batch) == BATCH:
-                    await _keep(store, batch, count)
-                    batch = []
-            await _keep(store, batch, count)
-            _show_progress(f"{number} files, {count['new']} new, {count['already']} known already")
-        key = bytes(32)  # workers read; they derive no links
-        workers = Workers(settings, key, reader)
-        planner = Planner(systems, {}, settings.escalation)
-        register = Register(
-            store, workers, planner, SystemClock(), batch=settings.stages.batch, lease_s=settings.stages.lease_s
-        )
-        while await register.work():
-            _show_progress("registering")
-        workers.close()
-        after = await _count_states(store, options.channel)
-    for system in systems.values():
-        await system.close()
-    print(file=sys.stderr)
-    states = {state: after[state] - before[state] for state in sorted(after)}
-    print(
-        f"accepted {count['new']}, known already {count['already']}; "
-        + ", ".join(f"{state} {number:+d}" for state, number in states.items())
-    )
+        for name in list_files(names):
+            count["files"] += 1
+            with open_file(name) as stream:
+                await _keep_file(store, channel.split(stream, Path(name).name, format_name), count, new, progress)
+        planner = Planner(systems, notices, settings.escalation)
+        stages = settings.stages
+        register = Register(store, workers, planner, SystemClock(), batch=stages.batch, lease_s=stages.lease_s)
+        states = await _register(register, store, new, progress)
+    workers.close()
+    parties: list[System | Notifier] = [*systems.values(), *notices.values()]
+    for party in parties:
+        await party.close()
+    progress.end()
+    names_of_states = {
+        EnvelopeState.REGISTERED: "registered",
+        EnvelopeState.SET_ASIDE: "set aside",
+        EnvelopeState.DISMISSED: "dismissed",
+        EnvelopeState.ACCEPTED: "still to be read",
+    }
+    told = [f"{word} {states[state]}" for state, word in names_of_states.items() if states.get(state)]
+    print(f"accepted {len(new)}, known already {count['already']}{'; ' if told else ''}{', '.join(told)}")
     return 0
 
 
-async def _keep(store: Store, envelopes: Sequence[Envelope], count: Counter[str]) -> None:
-    if not envelopes:
-        return
+async def _keep_file(
+    store: Store, envelopes: Iterator[Envelope], count: Counter[str], new: list[str], progress: Progress
+) -> None:
+    while batch := list(islice(envelopes, BATCH)):
+        await _keep(store, batch, count, new)
+        progress.show(f"{count['files']} files, {len(new)} new, {count['already']} known already")
+
+
+async def _keep(store: Store, envelopes: Sequence[Envelope], count: Counter[str], new: list[str]) -> None:
     try:
         for accepted in await store.accept(envelopes):
-            count["already" if accepted.duplicate else "new"] += 1
+            if accepted.duplicate:
+                count["already"] += 1
+            else:
+                new.append(accepted.envelope_id)
     except KeyConflict:
         if len(envelopes) > 1:
             for envelope in envelopes:
-                await _keep(store, [envelope], count)
+                await _keep(store, [envelope], count, new)
             return
         # Two pieces of an archive under one id: at a door that is a conflict, here both are somebody's words.
         digest = envelopes[0].content_digest().hex()[:32]
-        await _keep(store, [replace(envelopes[0], source_key=f"{envelopes[0].source_key}#{digest}")], count)
+        await _keep(store, [replace(envelopes[0], source_key=f"{envelopes[0].source_key}#{digest}")], count, new)
 
 
-async def _count_states(store: Store, channel: str) -> Counter[str]:
-    return Counter({s.state: s.count for s in await store.totals() if s.subject == "envelope" and s.where == channel})
-
-
-def _show_progress(text: str) -> None:
-    end = "\r" if sys.stderr.isatty() else "\n"
-    if sys.stderr.isatty() or "files" not in text:
-        print(f"{text}   ", end=end, file=sys.stderr)
+async def _register(
+    register: Register, store: Store, ids: Sequence[str], progress: Progress
+) -> Mapping[EnvelopeState, int]:
+    """Reads until none of `ids` is left to be read, and counts where they are. Of a store that others work on too, only
+    these are counted; and what others hold is waited for only a while.
+    """
+    done, waited_s = 0, 0.0
+    while True:
+        while ids and (read := await register.work()):
+            done, waited_s = done + read, 0.0
+            progress.show(f"registering, {done} of {len(ids)} or more")
+        states = await store.count_states(ids)
+        if not states[EnvelopeState.ACCEPTED] or waited_s >= PATIENCE_S:
+            return states
+        await asyncio.sleep(_LOOK_EVERY_S)
+        waited_s += _LOOK_EVERY_S

@@ -4,22 +4,23 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from config.demo import make_demo
 from config.keys import read_or_make_key
 from config.load import Loaded, load
-from config.settings import InstanceSettings, Settings
+from config.settings import Settings
 from gateway.app import find_key_file, find_store_url, open_store
 from gateway.commands import Refusal
-from gateway.contract.ports import House
+from gateway.contract.ports import Files, House
 from gateway.ops.time import SystemClock
+from gateway.plugins import open_channel
 from gateway.stages.reading import Reader, open_house, open_reader
 from gateway.store.migrate import current_revision
-from gateway.store.port import Store, StoreUnavailable
+from gateway.store.port import Store
 
 STDIN = "-"
 
@@ -44,13 +45,11 @@ def load_settings(options: argparse.Namespace) -> Loaded:
 
 @asynccontextmanager
 async def opened_store(settings: Settings) -> AsyncIterator[Store]:
+    """Raises Refusal where there is none, StoreUnavailable where it cannot be used."""
     if current_revision(find_store_url(settings)) is None:
         raise Refusal(f"there is no store at {find_store_url(settings)} yet; start the gateway, or run huiyin migrate")
     store = open_store(settings)
-    try:
-        await store.open()
-    except StoreUnavailable as error:
-        raise Refusal(str(error)) from None
+    await store.open()
     try:
         yield store
     finally:
@@ -66,26 +65,53 @@ def open_rules(settings: Settings, *, kept_key: bool) -> tuple[House, Reader]:
     return house, open_reader(settings, house)
 
 
-def find_instance(settings: Settings, channel: str) -> tuple[Settings, str]:
-    """An instance name, or a party's: then its first instance, else one made up with the party's defaults."""
+def find_configured(settings: Settings, channel: str) -> str | None:
+    """An instance name, or a party's: then its first instance that is on."""
     if channel in settings.channels:
-        return settings, channel
-    for name, entry in settings.channels.items():
-        if entry.adapter == channel:
-            return settings, name
-    channels = {**settings.channels, channel: InstanceSettings(adapter=channel)}
-    return settings.model_copy(update={"channels": channels}), channel
+        return channel
+    return next((n for n, entry in settings.channels.items() if entry.enabled and entry.adapter == channel), None)
 
 
-def walk_files(names: list[str]) -> Iterator[tuple[str, BinaryIO]]:
-    """Files in the order given, folders (Maildir too) in the order of their names. Raises Refusal."""
+def open_files(settings: Settings, instance: str, house: House, format_name: str | None) -> Files:
+    """The channel as one that reads files, in this format. Raises Refusal and SettingsError."""
+    channel = open_channel(instance, settings.channels[instance], house)
+    if not isinstance(channel, Files):
+        raise Refusal(f"channel {instance} reads no files")
+    if format_name and format_name not in channel.formats:
+        raise Refusal(f"channel {instance} reads the formats {', '.join(channel.formats)}, not {format_name}")
+    return channel
+
+
+def list_files(names: Iterable[str]) -> Iterator[str]:
+    """Files in the order given; folders in the order of their names, Maildirs by what was delivered into them."""
     for name in names:
-        if name == STDIN:
-            yield STDIN, io.BytesIO(sys.stdin.buffer.read())
-            continue
         path = Path(name)
-        if not path.exists():
-            raise Refusal(f"there is no file {name}")
-        for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
-            with file.open("rb") as stream:
-                yield str(file), stream
+        if name != STDIN and path.is_dir():
+            yield from map(str, _walk(path))
+        else:
+            yield name
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    # In a Maildir, `tmp` holds mails still being written, and files beside its folders are the mail server's own.
+    is_maildir = (folder / "cur").is_dir() and (folder / "new").is_dir()
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            if not path.is_symlink() and not (is_maildir and path.name == "tmp"):
+                yield from _walk(path)
+        elif not is_maildir:
+            yield path
+
+
+@contextmanager
+def open_file(name: str) -> Iterator[BinaryIO]:
+    """Raises Refusal."""
+    if name == STDIN:
+        yield io.BytesIO(sys.stdin.buffer.read())
+        return
+    try:
+        stream = Path(name).open("rb")  # noqa: SIM115 - closed below; only the opening may be the user's mistake
+    except OSError as error:
+        raise Refusal(f"{name} cannot be read: {error.strerror}") from None
+    with stream:
+        yield stream

@@ -4,6 +4,8 @@ import argparse
 import asyncio
 import getpass
 import json
+import os
+import sys
 from datetime import UTC
 
 from config.settings import Settings
@@ -110,12 +112,18 @@ def run_dismiss(options: argparse.Namespace) -> int:
 
 def _say(ids: list[str], done: list[bool], word: str) -> int:
     for one, good in zip(ids, done, strict=True):
-        print(f"{one} {word if good else 'is not waiting for a person'}")
+        if good:
+            print(f"{one} {word}")
+        else:
+            print(f"huiyin: {one} is not waiting for a person; `huiyin parked` lists what is", file=sys.stderr)
     return 0 if all(done) else 1
 
 
 def _who() -> str:
-    return f"cli:{getpass.getuser()}"
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # a user without an entry, as in many containers
+        return f"cli:uid-{os.getuid()}"
 
 
 def _time(millis: int) -> str:

@@ -7,19 +7,12 @@ from pathlib import Path
 
 from config.settings import Settings
 from gateway.app import Gateway, serve
-from gateway.commands import Refusal
 from gateway.commands.opening import load_settings
 from gateway.contract.ports import Posters
 from gateway.ops.logs import set_up_logs
-from gateway.roles import Role, read_roles
-from gateway.store.port import StoreUnavailable
 
 
 def run_serve(options: argparse.Namespace) -> int:
-    try:
-        roles = read_roles(options.roles)
-    except ValueError:
-        raise Refusal(f"--roles takes {','.join(Role)}") from None
     settings = load_settings(options).settings
     set_up_logs()
     try:
@@ -29,10 +22,7 @@ def run_serve(options: argparse.Namespace) -> int:
     else:
         run = uvloop.run
     announce = (lambda gateway: print(describe_demo(gateway, settings), flush=True)) if options.demo else None
-    try:
-        run(serve(settings, roles, announce))
-    except (StoreUnavailable, OSError) as error:
-        raise Refusal(str(error)) from None
+    run(serve(settings, options.roles, announce))
     return 0
 
 
@@ -50,6 +40,7 @@ def describe_demo(gateway: Gateway, settings: Settings) -> str:
     posters = next((channel for channel in gateway.channels.values() if isinstance(channel, Posters)), None)
     branch = posters.find_branch_link(next(iter(gateway.house.branches))) if posters and gateway.house.branches else "-"
     key = (demo / "hotline.key").read_text("utf-8").strip() if (demo / "hotline.key").exists() else "KEY"
+    mail = next((entry.own() for entry in settings.channels.values() if entry.adapter == "email"), {})
     lines = [
         "",
         "  Huiyin 回音 is running. Try it:",
@@ -57,7 +48,11 @@ def describe_demo(gateway: Gateway, settings: Settings) -> str:
         f"  Branch page 行长秘书   {branch}",
         f"  Guestbook 留言簿       {base}/guestbook",
         f"  WeChat 公众号          {base}/wechat/gzh   (token and AES key: {demo})",
-        "  E-mail                 smtp://127.0.0.1:2525",
+        *(
+            [f"  E-mail                 smtp://{mail.get('host', '127.0.0.1')}:{mail['port']}"]
+            if "port" in mail
+            else []
+        ),
         f"  Status of a receipt    {base}/r/RECEIPT",
         f"  Health                 {base}/ready   {base}/metrics   {base}/openapi.json",
         "",

@@ -1,6 +1,7 @@
 """What people and the sweep ask: the life of one receipt, what waits for a person, and how much stands where."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 
 from sqlalchemy import Integer, bindparam, func, or_, select
@@ -180,6 +181,11 @@ _TOTALS = (
     ),
 )
 
+_STATES = Statement(
+    select(inbox.c.state, _count).where(is_in(inbox.c.id, "ids")).group_by(inbox.c.state),
+    ("ids",),
+)
+
 
 def read_cursor(channel: str) -> Plan[str | None]:
     rows = yield Ask(_CURSOR, (channel,))
@@ -285,6 +291,13 @@ def standings() -> Plan[list[Standing]]:
 
 def totals() -> Plan[list[Standing]]:
     return (yield from _count_all(_TOTALS))
+
+
+def count_states(ids: Sequence[str]) -> Plan[Counter[EnvelopeState]]:
+    counted: Counter[EnvelopeState] = Counter()
+    for state, count in (yield from ask_for(_STATES, ids)):
+        counted[EnvelopeState(state)] += count
+    return counted
 
 
 def _count_all(statements: Sequence[Statement]) -> Plan[list[Standing]]:

@@ -4,12 +4,13 @@ All writes raise `StoreUnavailable` when they could not be committed (disk full,
 nothing of that write is then kept. All times are milliseconds UTC and come from the caller's clock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from gateway.contract.clock import Millis
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import Receipt
+from gateway.states import EnvelopeState
 from gateway.store.rows import Duty, InboxItem, Moved, Parked, Registered, Settled, Standing, Target, Trace
 
 
@@ -102,6 +103,9 @@ class Store(Protocol):
 
     async def find_kept(self, channel: str, since: Millis, until: Millis, after_id: str, limit: int) -> Sequence[str]:
         """Envelope ids of a channel (all channels if empty) received in [since, until), in order, page by page."""
+
+    async def count_states(self, ids: Sequence[str]) -> Mapping[EnvelopeState, int]:
+        """How many of these envelopes are in which state; a state with none counts 0."""
 
     async def parked(self, limit: int, after_id: str = "") -> Sequence[Parked]: ...
 

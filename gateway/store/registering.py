@@ -74,7 +74,7 @@ _ENVELOPE = (
     envelopes.c.hints,
 )
 _ITEMS = Statement(
-    select(inbox.c.id, inbox.c.claim, inbox.c.attempts, inbox.c.receipt, *_ENVELOPE)
+    select(inbox.c.id, inbox.c.claim, inbox.c.attempts, inbox.c.receipt, inbox.c.state, inbox.c.code, *_ENVELOPE)
     .join_from(inbox, envelopes, envelopes.c.id == inbox.c.id)
     .where(is_in(inbox.c.id, "ids")),
     ("ids",),
@@ -181,7 +181,7 @@ def read_items(ids: Sequence[str], *, claimed: bool = True) -> Plan[list[InboxIt
     for receipt, envelope_id, *columns in (yield from ask_for(_EARLIER, list(known))):
         earlier.setdefault(receipt, []).append((envelope_id, _read_envelope(columns)))
     items = []
-    for envelope_id, claim, attempts, receipt, *columns in (rows[i] for i in ids if i in rows):
+    for envelope_id, claim, attempts, receipt, state, code, *columns in (rows[i] for i in ids if i in rows):
         complaint_id, version = known.get(receipt, (None, 0))
         items.append(
             InboxItem(
@@ -193,6 +193,8 @@ def read_items(ids: Sequence[str], *, claimed: bool = True) -> Plan[list[InboxIt
                 complaint_id=complaint_id,
                 version=version,
                 earlier=[kept for kept_id, kept in earlier.get(receipt, ()) if kept_id != envelope_id],
+                state=EnvelopeState(state),
+                code=code,
             )
         )
     return items

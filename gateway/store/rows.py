@@ -19,7 +19,7 @@ class InboxItem:
     claims, this one included.
 
     `version` is the current version of the complaint under its receipt (0: none yet), `complaint_id` its id;
-    `earlier` are the envelopes already registered under it, oldest first.
+    `earlier` are the envelopes already registered under it, oldest first. `state` and `code` say where it stands.
     """
 
     id: str
@@ -30,6 +30,8 @@ class InboxItem:
     complaint_id: str | None = None
     version: int = 0
     earlier: Sequence[Envelope] = ()
+    state: EnvelopeState = EnvelopeState.ACCEPTED
+    code: str = ""
 
 
 class Target(StrEnum):

@@ -1,11 +1,12 @@
 """The Store port over Plans: what every SQL engine shares. An Engine brings transactions; this says what is in them."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from gateway.contract.clock import Clock, Millis
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import Receipt
+from gateway.states import EnvelopeState
 from gateway.store import asking, deciding, registering, settling
 from gateway.store.accepting import Call, DrawReceipt, Outcome
 from gateway.store.plan import Plan, Put, Statement, insert_into
@@ -104,6 +105,9 @@ class SqlStore:
 
     async def find_kept(self, channel: str, since: Millis, until: Millis, after_id: str, limit: int) -> Sequence[str]:
         return await self._engine.read(lambda: asking.find_kept(channel, since, until, after_id, limit))
+
+    async def count_states(self, ids: Sequence[str]) -> Mapping[EnvelopeState, int]:
+        return await self._engine.read(lambda: asking.count_states(ids))
 
     async def parked(self, limit: int, after_id: str = "") -> Sequence[Parked]:
         return await self._engine.read(lambda: asking.parked(limit, after_id))

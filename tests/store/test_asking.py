@@ -169,3 +169,16 @@ def test_work_in_hand_is_found_without_reading_finished_rows(bench: Bench, state
         assert not line.startswith("SEARCH") or any(way in line for way in (" ix_", "PRIMARY KEY", "autoindex"))
     if statement in (registering.READY, settling.READY):
         assert not any("TEMP B-TREE" in line for line in plan)
+
+
+async def test_the_states_of_named_envelopes_are_counted_and_no_others(store: SqliteStore):
+    registered = await register_one(store)
+    accepted = await store.accept([make_envelope(f"more-{n}") for n in range(1500)])
+    ids = [registered.id, *(one.envelope_id for one in accepted[:1400])]
+    states = await store.count_states(ids)
+    assert (states[EnvelopeState.REGISTERED], states[EnvelopeState.ACCEPTED], sum(states.values())) == (1, 1400, 1401)
+    assert states[EnvelopeState.SET_ASIDE] == 0
+    assert sum((await store.count_states([])).values()) == 0
+    found = await store.find_envelope(registered.id)
+    assert found is not None
+    assert found.state is EnvelopeState.REGISTERED
