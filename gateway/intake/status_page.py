@@ -26,7 +26,7 @@ from gateway.contract.pages.form_page import DECIDE_DAYS
 from gateway.contract.pages.forms import Form, read_form
 from gateway.contract.pages.languages import TEXTS, choose_language
 from gateway.contract.pages.links import PURPOSE, check_link_secret, make_link_secret
-from gateway.contract.pages.look import show
+from gateway.contract.pages.look import HEADERS, show
 from gateway.contract.pages.seal import make_seal, read_seal
 from gateway.contract.pages.supplement import SUPPLEMENT, write_supplement
 from gateway.contract.ports import Accept, House
@@ -37,6 +37,7 @@ from gateway.states import DutyState
 from gateway.store.port import Store, StoreUnavailable
 from gateway.store.rows import Target, Trace
 
+FIND_PATH = "/r"
 PATH = "/r/{receipt}"
 WRONG_TRIES_PER_HOUR = 5
 DIGITS = 4
@@ -63,8 +64,20 @@ class StatusPage:
         self._tries_item = RateLimitItemPerHour(WRONG_TRIES_PER_HOUR)
 
     def add_to(self, intake: Intake) -> None:
+        intake.add_page("status", Route(method="GET", path=FIND_PATH, public=True), self.find)
         for method in ("GET", "POST"):
             intake.add_page("status", Route(method=method, path=PATH, limit_bytes=100_000, public=True), self.answer)
+
+    async def find(self, call: Call) -> Reply:
+        """For whoever has the number on paper. That its check digit is wrong may be told: it says nothing of others."""
+        language = choose_language(call)
+        typed = call.query.get("number", "")
+        receipt = parse_receipt(typed)
+        if receipt:
+            return Reply(303, headers={**HEADERS, "Location": f"r/{receipt}?lang={language}"})
+        notice = TEXTS[language].say("status", "find_wrong") if typed else ""
+        status = 422 if typed else 200
+        return show("find.html", call, self._house, language, status=status, typed=typed[:40], notice=notice)
 
     async def answer(self, call: Call) -> Reply:
         try:

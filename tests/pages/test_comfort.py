@@ -70,7 +70,7 @@ _MEASURE_TARGETS = """() => {
 _WIDTHS = "[document.scrollingElement.scrollWidth, document.scrollingElement.clientWidth]"
 
 Show = Callable[..., Awaitable[Page]]
-PAGES = ("form", "wrong form", "receipt", "status", "question", "warning", "guestbook", "no code")
+PAGES = ("form", "wrong form", "receipt", "status", "question", "find", "warning", "guestbook", "no code")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -82,6 +82,8 @@ async def show(site: Site, open_page: Open) -> AsyncIterator[Show]:
         profile = {"reduced_motion": "reduce"} | options
         if name == "guestbook":
             return await open_page(f"{site.url}/guestbook?lang={language}", **profile)
+        if name == "find":
+            return await open_page(f"{site.url}/r?number=1&lang={language}", **profile)
         if name == "no code":
             return await open_page(f"{site.url}/b/nonsense?lang={language}", **profile)
         page = await open_page(f"{site.branch_url}?lang={language}", **profile)

@@ -54,6 +54,26 @@ async def test_the_number_and_the_last_four_digits_of_the_phone_open_the_page(
     assert await page.locator(".timeline").count() == 1
 
 
+async def test_a_number_on_paper_is_enough_to_begin_with(site: Site, open_page: Open) -> None:
+    receipt, _ = await write_one(site, open_page)
+    page = await open_page(site.branch_url)
+    await page.click(".earlier a")
+    await page.fill("#number", f"{receipt[:4]} {receipt[4:8]}-{receipt[8:]}")
+    await page.click(SEND)
+    await page.fill("#digits", "8000")
+    await page.click(SEND)
+    assert await page.locator(".timeline .done").count() == 3
+
+
+async def test_a_mistyped_number_is_told_before_anything_is_looked_up(site: Site, open_page: Open) -> None:
+    mistyped = NOBODY[:-1] + str((int(NOBODY[-1]) + 1) % 10)
+    page = await open_page(f"{site.url}/r?lang=ar")
+    await page.fill("#number", mistyped)
+    await page.click(SEND)
+    assert TEXTS["ar"].say("status", "find_wrong") in await page.inner_text("[role=alert]")
+    assert await page.input_value("#number") == mistyped
+
+
 @pytest.mark.parametrize("written", ["{} {} {}", "{}-{}-{}"])
 async def test_the_number_may_be_typed_into_the_address_in_groups(written: str, site: Site, open_page: Open) -> None:
     receipt, _ = await write_one(site, open_page)

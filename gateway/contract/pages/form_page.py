@@ -68,6 +68,7 @@ class FormPage:
             files_again=bool(entry and entry.files),
             urgent_before=before,
             urgent_after=after,
+            find_link=f"{self._house.public_url}/r?lang={language}",
         )
 
     def show_receipt(self, call: Call, accepted: Accepted) -> Reply:
