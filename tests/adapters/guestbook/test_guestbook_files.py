@@ -240,7 +240,7 @@ def test_a_weekly_export_adds_only_what_is_new_and_tells_what_changed(tmp_path: 
         export.write_text(head + week, "utf-8")
         done = run_cli("import", "guestbook", str(export), *options)
         assert done.returncode == 0, done.stderr
-        told.append(done.stdout.partition(";")[0])
+        told.append(done.stdout.partition(";")[0].strip())
     assert told == [
         "accepted 2, known already 0",
         "accepted 0, known already 2",
