@@ -33,18 +33,20 @@ from normalizers.text import fold
 
 TABLES = Path(__file__).parents[1] / "config" / "tables"
 _HAN = re.compile("[\u4e00-\u9fff\u3400-\u4dbf]+")
-_WORD = re.compile(r"[^\W_\u3400-\u9fff]+")
-_BREAK = re.compile(r"[\W_\u3400-\u9fff]{2,}")
+_ARABIC = re.compile("[\u0621-\u064a]+")
+_WORD = re.compile(r"[^\W_\u0600-\u06ff\u3400-\u9fff]+")
+_BREAK = re.compile(r"[\W_\u0600-\u06ff\u3400-\u9fff]{2,}")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How one model is made. `strength` is the inverse of the L2 penalty, `seen` how many
-    writers must have used a feature."""
+    """How one model is made. `strength` is the inverse of the L2 penalty, `cue` what a cue measures beside the
+    `spread` of all words (the more, the less it is penalised), `seen` how many writers must have used a feature."""
 
     classes: tuple[str, ...]
     words: int = 2500
-    strength: float = 0.05
+    strength: float = 0.2
+    cue: float = 2.0
     spread: float = 7.0
     seen: int = 3
 
@@ -54,11 +56,12 @@ Features = tuple[frozenset[str], frozenset[str]]
 
 
 def list_words(text: str, *, han: bool) -> set[str]:
-    """Candidates: one to three Chinese characters in a row, one to three words in a row."""
+    """Candidates: one to three Chinese characters, three to five Arabic letters or one to three other words in a row."""
     found = set()
-    if han:
-        for run in _HAN.findall(fold(text, compact=True).text):
-            found |= {run[i : i + size] for size in (1, 2, 3) for i in range(len(run) - size + 1)}
+    compact = fold(text, compact=True).text
+    runs, sizes = (_HAN.findall(compact), (1, 2, 3)) if han else (_ARABIC.findall(compact), (3, 4, 5))
+    for run in runs:
+        found |= {run[i : i + size] for size in sizes for i in range(len(run) - size + 1)}
     for run in _BREAK.split(fold(text).text):
         words = _WORD.findall(run)
         for size in (1, 2, 3):
@@ -80,7 +83,7 @@ def train(features: Sequence[Features], labels: Sequence[str], parts: Sequence[s
         for words, cues in features:
             mine = words & kept
             say = plan.spread / math.sqrt(max(1, len(mine)))
-            rows.append({f"w\t{word}": say for word in mine} | {f"c\t{cue}": 1.0 for cue in cues & kept})
+            rows.append({f"w\t{word}": say for word in mine} | {f"c\t{cue}": plan.cue for cue in cues & kept})
         vectorizer = DictVectorizer()
         matrix = vectorizer.fit_transform(rows)
         classifier = LogisticRegression(C=plan.strength, max_iter=4000, class_weight="balanced")
@@ -102,7 +105,8 @@ def train(features: Sequence[Features], labels: Sequence[str], parts: Sequence[s
     rows.append(["spread", "", *([f"{plan.spread:g}"] * len(columns))])
     for position in sorted(range(len(names)), key=lambda i: names[i]):
         sort, name = names[position].split("\t")
-        weights = [f"{coefficients[c][position]:.3f}" for c in columns]
+        scale = plan.cue if sort == "c" else 1.0
+        weights = [f"{coefficients[c][position] * scale:.3f}" for c in columns]
         if any(float(value) for value in weights):
             rows.append([{"w": "word", "c": "cue"}[sort], name, *weights])
     return rows
@@ -130,8 +134,8 @@ def read_features(texts: Sequence[Labelled], *, han: bool) -> list[Features]:
 
 
 CHINESE = Plan(("critical", "high", "normal"))
-SPACED = Plan(("critical", "normal"), words=2000, strength=0.3, seen=2)
-KIND = Plan(("complaint", "inquiry", "praise", "suggestion"), words=2000)
+SPACED = Plan(("critical", "normal"), words=2000, seen=2)
+KIND = Plan(("complaint", "inquiry", "praise", "suggestion"), words=2000, strength=0.1, cue=1.0)
 
 
 def read_kind_features(texts: Sequence[Labelled]) -> list[Features]:

@@ -51,12 +51,7 @@ def answer(text: Labelled, rules: Rules, decide: Callable[[str], str]) -> Answer
 
 def decide_by(tables: KindTables) -> Callable[[str], str]:
     rules = KindRules(tables)
-
-    def decide(text: str) -> str:
-        weights = rules.weigh(text)
-        return max(weights, key=lambda name: weights[name])
-
-    return decide
+    return lambda text: rules.choose(text).value
 
 
 def measure_folds(texts: Sequence[Labelled], *, han: bool) -> list[Answer]:

@@ -15,6 +15,8 @@ from normalizers.text import Folded
 _EDGE = 14
 """Characters at either end that count as the opening and the close of a message."""
 _LENGTHS = (15, 40, 100, 250)
+_DOUBT = 1.75
+"""How much more likely another kind must be. Higher: better on terse public comments, worse on letters (docs/triage.md)."""
 _JUDGED = 4_000
 """Characters that are looked at: what a message is stands at its beginning."""
 
@@ -25,8 +27,7 @@ def decide(text: str, folded: Folded, chosen: Kind | None) -> Kind:
         return chosen
     if not folded.text.strip():
         return Kind.COMPLAINT
-    weights = _shipped().weigh(text)
-    return max(Kind, key=lambda kind: (weights[kind], kind is Kind.COMPLAINT))
+    return _shipped().choose(text)
 
 
 class KindRules:
@@ -43,8 +44,12 @@ class KindRules:
         self._notions = {number: notions[word] for number, word in enumerate(self._lexicon.words) if word in notions}
         self._scorer = Scorer(model, self._lexicon.words)
 
-    def weigh(self, text: str) -> dict[str, float]:
-        """Kind -> probability."""
+    def choose(self, text: str) -> Kind:
+        weights = self._weigh(text)
+        weights[Kind.COMPLAINT] *= _DOUBT
+        return max(Kind, key=lambda kind: (weights[kind], kind is Kind.COMPLAINT))
+
+    def _weigh(self, text: str) -> dict[str, float]:
         words = keep_customer(text[:_JUDGED])
         scan = self._lexicon.scan(words)
         return self._scorer.judge({hit[0] for hit in scan.hits}, self._list_cues(words, scan))

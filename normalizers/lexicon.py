@@ -1,8 +1,8 @@
 """Many words looked for at once, in any script, with their places.
 
-Chinese has no spaces and speech recognition puts commas inside words: words with Chinese characters are looked for in
-compact folded text. All other words are looked for between word boundaries, punctuation counting as a space; a
-trailing `*` marks a stem.
+Chinese has no spaces and speech recognition puts commas inside words; Arabic glues articles, prepositions and pronouns
+to its words: words in these scripts are looked for in compact folded text, anywhere. All other words are looked for
+between word boundaries, punctuation counting as a space; a trailing `*` marks a stem.
 """
 
 import re
@@ -17,9 +17,10 @@ from normalizers.text import Folded, fold
 Hit = tuple[int, int, int]
 """Index of the word, start, end; offsets are characters of the compact folded text."""
 
-_CHINESE = re.compile("[\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_GLUED = "\u0600-\u06ff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_GLUED_WORD = re.compile(f"[{_GLUED}]")
 _NUMBER = re.compile("[0-9]{4}")
-_LETTERS = re.compile("[^\\W\\d_\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]{2}")
+_LETTERS = re.compile(f"[^\\W\\d_{_GLUED}]{{2}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Lexicon:
         dense: dict[str, str] = {}
         spaced: dict[str, str] = {}
         for word in words:
-            if _CHINESE.search(word) or word.isdecimal():
+            if _GLUED_WORD.search(word) or word.isdecimal():
                 dense[word] = fold(word, compact=True).text
             elif pattern := _spaced_pattern(word):
                 spaced[word] = pattern
@@ -103,7 +104,7 @@ class _Spaced(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
-        keeps = unicodedata.category(char)[0] in "LN" and not _CHINESE.match(char)
+        keeps = unicodedata.category(char)[0] in "LN" and not _GLUED_WORD.match(char)
         self[code] = char if keeps else " "
         return self[code]
 

@@ -23,6 +23,8 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 
 # Same word, other character; the character dictionary leaves these as they are.
 _EXTRA = {"妳": "你", "祂": "他", "著": "着"}
+# Arabic letters that people write one for the other, and the stroke that only fills a line.
+_ARABIC = str.maketrans({"أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا", "ى": "ي", "ئ": "ي", "ؤ": "و", "ة": "ه", "ـ": None})
 _TABLE_LIMIT = 40_000
 
 
@@ -120,7 +122,7 @@ class _Table(dict[int, str]):
         plain = unicodedata.normalize("NFKC", self.simplified.get(code, chr(code))).casefold()
         # NFKC once more: casefolding can undo it (U+1E9E), and a compatibility form may hide a traditional character.
         plain = unicodedata.normalize("NFKC", plain).translate(self.simplified)
-        return "".join(char for char in plain if self._keeps(char))
+        return "".join(char for char in plain.translate(_ARABIC) if self._keeps(char))
 
     def _keeps(self, char: str) -> bool:
         category = unicodedata.category(char)

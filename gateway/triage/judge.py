@@ -117,7 +117,7 @@ def _rate(name: str, found: Found, chances: dict[str, float], rules: Rules) -> P
         return Priority(rule.otherwise)
     limits = rules.file.model
     urgent = chances["critical"] + chances["high"]
-    damped = not found.concepts.isdisjoint(rule.unless)
+    damped = name in found.denied or not found.concepts.isdisjoint(rule.unless)
     if priority is Priority.P0:
         if chances["critical"] >= (limits.critical if damped else limits.critical_floor):
             return priority

@@ -12,17 +12,28 @@ Span = tuple[int, int]
 """Start and end, characters of the compact folded text."""
 
 _DIGITS = "一二三四五六七八九"
-_AGE = re.compile(rf"(?<![0-9])([0-9]{{1,3}})(?:多|几|来)?岁|([{_DIGITS}]?十[{_DIGITS}]?)(?:多|几|来)?岁")
+_AGE = re.compile(
+    rf"(?<![0-9])([0-9]{{1,3}})(?:多|几|来)?岁|([{_DIGITS}]?十[{_DIGITS}]?)(?:多|几|来)?岁"
+    rf"|(?:我|今年|[他她妈爸娘爹母亲父亲奶奶爷爷]都?快?)([{_DIGITS}]十[{_DIGITS}]?|(?<![0-9])[1-9][0-9])(?=了|的人)"
+)
 _PEOPLE = re.compile(
     rf"(?:(?<![0-9])(?:[2-9][0-9]|[1-9][0-9]{{2,4}})|[{_DIGITS}几]十[{_DIGITS}几]?|[{_DIGITS}两几上]?[百千][{_DIGITS}零十百]{{0,4}})"
     "(?:多|余|来|几)?(?:个|名|位|号|几)?(?:人|户|业主|储户|员工|工人|女工|老人|村民|牧民|家长|司机|客户|同事|股东|业户|学生)"
 )
 """Twenty or more persons: by Order 2020-3 art. 29 the mark of a major complaint."""
+_DENIAL = re.compile(
+    "(?:(?<![有是])没(?:有|被|有被|人|有人|人被|有人被)?|(?<!是)不(?:是|是被|会|会被)|并(?:非|未|不是)|(?:并|从|尚)未(?:被)?|(?:唔系|冇)(?:俾人|被)?"
+    "|not(?:been|a)?|(?:is|was|were|did|do|does|has|have)nt(?:been)?|never(?:been)?)$"
+)
+"""A denial right before a hit, in compact text; 有没有 and 是不是 ask."""
+_DENIAL_LENGTH = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Hits of one text. `cues` feed the second opinion; `spans` hold, for each signal, where its rules hit; `sure` are the bank's words."""
+    """Hits of one text. `cues` feed the second opinion; `spans` hold, for each signal, where its rules hit;
+    `sure` are the signals that the bank's own words raised; `denied` those of which every hit is denied (没被骗).
+    """
 
     scan: Scan
     cues: set[str]
@@ -30,6 +41,7 @@ class Found:
     groups: tuple[str, ...]
     spans: dict[str, list[Span]] = field(default_factory=dict)
     sure: frozenset[str] = frozenset()
+    denied: frozenset[str] = frozenset()
     places: tuple[tuple[int, int, str], ...] = ()
 
 
@@ -45,15 +57,24 @@ def find_signals(text: str, rules: Rules) -> Found:
     spans: dict[str, list[Span]] = {}
     sure = set()
     cues = set()
+    denied: set[str] = set()
+    held: set[str] = set()
     for start, end, role in marked:
         if harmless and any(left <= start and end <= right and end - start < right - left for left, right in harmless):
             continue
-        places += [(start, end, concept) for concept in role.concepts]
+        if _DENIAL.search(compact, max(0, start - _DENIAL_LENGTH), start):
+            cues |= {f"n:{name}" for name in (*role.concepts, *role.signals)}
+            denied.update(role.signals)
+            for signal in role.signals:
+                spans.setdefault(signal, []).append((start, end))
+        else:
+            places += [(start, end, concept) for concept in role.concepts]
+            held.update(role.signals)
+            for signal in role.signals:
+                spans.setdefault(signal, []).insert(0, (start, end))
+                cues.add(f"s:{signal}")
         for group in role.groups:
             groups.setdefault(group, (start, end))
-        for signal in role.signals:
-            spans.setdefault(signal, []).append((start, end))
-            cues.add(f"s:{signal}")
         for signal in role.sure:
             spans.setdefault(signal, []).append((start, end))
             sure.add(signal)
@@ -68,11 +89,21 @@ def find_signals(text: str, rules: Rules) -> Found:
     cues |= {f"c:{concept}" for concept in concepts} | {f"g:{group}" for group in groups}
     cues |= {f"p:{pair}" for pair in _pair(places, rules.file.within)}
     cues.add(f"l:{_measure(len(compact))}")
-    _compose(rules, places, concepts, spans)
+    composed = _compose(rules, places, concepts, spans)
+    cues |= {f"a:{signal}" for signal in composed}
     for rule in rules.grouped:
         if rule.group in groups:
             spans.setdefault(rule.id, []).append(groups[rule.group])
-    return Found(scan, cues, concepts, tuple(sorted(groups)), spans, frozenset(sure), tuple(places))
+    return Found(
+        scan,
+        cues,
+        concepts,
+        tuple(sorted(groups)),
+        spans,
+        frozenset(sure),
+        frozenset(denied - held - composed),
+        tuple(places),
+    )
 
 
 def _measure(size: int) -> str:
@@ -81,11 +112,11 @@ def _measure(size: int) -> str:
 
 
 def _find_ages(compact: str, rules: Rules) -> Iterator[tuple[str, Span]]:
-    if "岁" not in compact:
+    if not any(mark in compact for mark in ("岁", "了", "的人")):
         return
     for match in _AGE.finditer(compact):
-        digits, spoken = match.groups()
-        years = int(digits) if digits else _read_tens(spoken)
+        said = next(filter(None, match.groups()))
+        years = int(said) if said.isdecimal() else _read_tens(said)
         for name, group in rules.file.group.items():
             if group.ages and group.ages[0] <= years <= group.ages[1]:
                 yield name, match.span()
@@ -109,11 +140,14 @@ def _pair(places: list[tuple[int, int, str]], within: int) -> set[str]:
 
 def _compose(
     rules: Rules, places: list[tuple[int, int, str]], concepts: set[str], spans: dict[str, list[Span]]
-) -> None:
+) -> set[str]:
+    composed = set()
     for rule in rules.composed:
         for names in rule.all:
             if concepts.issuperset(names) and (span := _find_together(names, places, rules.file.within)):
                 spans.setdefault(rule.id, []).append(span)
+                composed.add(rule.id)
+    return composed
 
 
 def _find_together(names: tuple[str, ...], places: list[tuple[int, int, str]], within: int) -> Span | None:
