@@ -126,6 +126,8 @@ def read_ledger(data: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as ledger:
+        if not ledger.execute("SELECT count(*) FROM sqlite_master WHERE name = 'entries'").fetchone()[0]:
+            return []  # the file is there, its table not yet
         rows = ledger.execute("SELECT ticket, document FROM entries").fetchall()
     return [{**json.loads(document), "ticket": ticket} for ticket, document in rows]
 
