@@ -19,7 +19,9 @@ class _Part(BaseModel):
 
 
 class SignalRule(_Part):
-    """`sure`: the signal holds whatever the rest of the text says (words a bank added in its settings)."""
+    """`sure`: the signal holds whatever the rest of the text says (words a bank added in its settings).
+    `floor`: what this signal needs of the second opinion, where that is not what its priority needs.
+    """
 
     id: _Identifier
     priority: Annotated[str, Field(pattern="^(P0|P1|P2|INFO)$")]
@@ -28,6 +30,7 @@ class SignalRule(_Part):
     all: tuple[tuple[_Identifier, ...], ...] = ()
     strip: _Words = ()
     group: str = ""
+    floor: Annotated[float, Field(ge=0, le=1)] | None = None
     only_with: tuple[_Identifier, ...] = ()
     otherwise: Annotated[str, Field(pattern="^(P0|P1|P2|INFO)$")] = "INFO"
     unless: tuple[_Identifier, ...] = ()

@@ -119,11 +119,13 @@ def _rate(name: str, found: Found, chances: dict[str, float], rules: Rules) -> P
     urgent = chances["critical"] + chances["high"]
     damped = name in found.denied or not found.concepts.isdisjoint(rule.unless)
     if priority is Priority.P0:
-        if chances["critical"] >= (limits.critical if damped else limits.critical_floor):
+        floor = limits.critical_floor if rule.floor is None else rule.floor
+        if chances["critical"] >= (limits.critical if damped else floor):
             return priority
         return Priority.P1 if urgent >= limits.high else Priority.INFO
     if priority is Priority.P1:
-        if urgent >= (limits.high if damped else limits.high_floor):
+        floor = limits.high_floor if rule.floor is None else rule.floor
+        if urgent >= (limits.high if damped else floor):
             return priority
         return Priority.INFO if damped else Priority.P2
     return priority
