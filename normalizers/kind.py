@@ -15,8 +15,12 @@ from normalizers.text import Folded
 _EDGE = 14
 """Characters at either end that count as the opening and the close of a message."""
 _LENGTHS = (15, 40, 100, 250)
-_DOUBT = 1.75
+_DOUBT = 1.5
 """How much more likely another kind must be. Higher: better on terse public comments, worse on letters (docs/triage.md)."""
+_GRIEVANCE = 12.0
+"""The same where a demand, a harm or an annoyance is stated, and neither asked about nor wrapped in thanks or a proposal."""
+_STATED = frozenset({"demanding", "harmed", "annoyed"})
+_WRAPPED = frozenset({"question", "asking", "thankful", "proposing"})
 _JUDGED = 4_000
 """Characters that are looked at: what a message is stands at its beginning."""
 
@@ -45,14 +49,13 @@ class KindRules:
         self._scorer = Scorer(model, self._lexicon.words)
 
     def choose(self, text: str) -> Kind:
-        weights = self._weigh(text)
-        weights[Kind.COMPLAINT] *= _DOUBT
-        return max(Kind, key=lambda kind: (weights[kind], kind is Kind.COMPLAINT))
-
-    def _weigh(self, text: str) -> dict[str, float]:
         words = keep_customer(text[:_JUDGED])
         scan = self._lexicon.scan(words)
-        return self._scorer.judge({hit[0] for hit in scan.hits}, self._list_cues(words, scan))
+        cues = self._list_cues(words, scan)
+        weights = self._scorer.judge({hit[0] for hit in scan.hits}, cues)
+        plain = not cues.isdisjoint(_STATED) and cues.isdisjoint(_WRAPPED)
+        weights[Kind.COMPLAINT] *= _DOUBT * (_GRIEVANCE if plain else 1)
+        return max(Kind, key=lambda kind: (weights[kind], kind is Kind.COMPLAINT))
 
     def find_cues(self, words: str) -> set[str]:
         """Notions in a customer's words, with where they stand."""

@@ -3,7 +3,7 @@
 Two opinions are joined. Rules find words and words that stand together; they name the signal and its evidence. A linear
 scorer, which has learned from labelled messages, says how much the whole reads like an urgent one: it finds what has no
 telling word, and keeps stories that are over, exercises and jokes from waking anybody. Nothing lowers what a bank
-added as its own words, nor a P0 hit in a plain text.
+added as its own words; words of life and safety (`floor` 0) are lowered only where the text itself puts them in doubt.
 """
 
 import re
@@ -21,6 +21,8 @@ from normalizers.speakers import split_speakers
 JUDGED = 20_000
 """Characters that are looked at; what is longer keeps its beginning and its end."""
 
+_ORDER = {priority: rank for rank, priority in enumerate((Priority.P0, Priority.P1, Priority.P2, Priority.INFO))}
+"""The strongest signal is shown first."""
 _BREAK = re.compile(r"[\s，,。.！!？?；;…、：:]+")
 _CHINESE = re.compile("[\u3400-\u9fff]")
 
@@ -61,7 +63,7 @@ def judge(*, text: str, turns: Sequence[Turn], channel: str, language: str, rule
         span = min(spans, key=lambda span: (span[0] - span[1], span[0]))
         signals[name] = _show(name, priority, found.scan.folded.span(*span), parts, joined, rules)
     _add_pattern(signals, found, chances, parts, joined, rules)
-    ordered = tuple(sorted(signals.values(), key=lambda signal: (signal.priority.value, signal.id)))
+    ordered = tuple(sorted(signals.values(), key=lambda signal: (_ORDER[signal.priority], signal.id)))
     return Judgement(Verdict(level=_find_level(ordered, rules), signals=ordered, made_by=rules.version), found.groups)
 
 
