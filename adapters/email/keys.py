@@ -12,7 +12,7 @@ from gateway.contract.envelope import Thread
 from gateway.contract.receipt import parse_receipt
 
 _HEADER_END = re.compile(rb"\r?\n\r?\n|\r\r")
-_LEADING_SPACE = re.compile(rb"[\r\n \t]+(?=[!-9;-~]+:)")
+_BEFORE_HEADER = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n \t]*(?=[!-9;-~]+:)")
 _LIMIT_HEADER_BYTES = 262_144
 _LIMIT_REPORT_BYTES = 262_144
 _RECEIPT_IN_SUBJECT = re.compile(
@@ -46,8 +46,8 @@ def read_header(raw: bytes) -> Fields:
 
 
 def find_start(raw: bytes) -> int:
-    """Where the header begins: some programs write blank lines before it, which would end it."""
-    found = _LEADING_SPACE.match(raw)
+    """Where the header begins: some programs write a byte order mark or blank lines before it, which would end it."""
+    found = _BEFORE_HEADER.match(raw)
     return found.end() if found else 0
 
 
