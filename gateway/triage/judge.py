@@ -156,15 +156,13 @@ def _find_telling(found: Found, rules: Rules, joined: str) -> Span:
     folded = found.scan.folded
     starts = [folded.index(start) for start, _ in clauses]
     weights = [0.0] * len(clauses)
-    places: dict[int, int] = {}
-    for number, start, _ in found.scan.hits:
-        places.setdefault(number, start)
-    say, telling = scorer.share_say(places), scorer.telling
+    hits = found.scan.hits
+    say, telling = scorer.share_say({hit[0] for hit in hits}), scorer.telling
+    # Each word counts once, where it stands first; most words of the lexicon say nothing here.
+    places = {number: start for number, start, _ in reversed(hits) if telling[number]}
     for number, start in places.items():
         weights[bisect_right(starts, start) - 1] += say * telling[number]
-    notions: dict[str, int] = {}
-    for start, _, concept in found.places:
-        notions.setdefault(concept, start)
+    notions = {concept: start for start, _, concept in reversed(found.places)}
     for concept, start in notions.items():
         weights[bisect_right(starts, start) - 1] += scorer.weigh_cue(f"c:{concept}")
     best = max(range(len(clauses)), key=lambda at: weights[at])
