@@ -143,7 +143,9 @@ def read_senders(value: str, sibling: str = "") -> list[Sender]:
         pairs = getaddresses([value])
     except (ValueError, IndexError, RecursionError):
         pairs = []
-    for name, address in pairs:
+    for name, given in pairs:
+        # Raw bytes (RFC 6532, or against every rule) become letters; encoded words have no place in an address.
+        address = clean_line(decode_bytes(read_bytes(given), sibling=sibling)[0])
         if is_address(address):
             senders.append(Sender(_clean_name(decode_field(name, sibling), address), fold_domain(address)))
     if senders or not value:
