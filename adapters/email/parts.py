@@ -18,6 +18,7 @@ from gateway.contract.draft import Attachment
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
 _BODY_TYPES = frozenset({"text/plain", "text/html", "text/enriched", "text/x-amp-html"})
 _SKIPPED_TYPES = frozenset({"message/delivery-status", "message/disposition-notification", "text/x-amp-html"})
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")  # RFC 6838, 4.2
 _LIMIT_NAME = 150
 _LIMIT_DEPTH = 100
 
@@ -99,6 +100,7 @@ def _collect(part: Message, parts: Parts, depth: int) -> list[_Body]:
     if media_type.startswith("multipart/") or (media_type in _BODY_TYPES and not attached):
         return [_read_body(data, media_type, type_parameters)]
     if data or name:
+        media_type = media_type if _MEDIA_TYPE.fullmatch(media_type) else "application/octet-stream"
         file = _name_file(name, media_type, len(parts.attachments) + 1)
         parts.attachments.append(Attachment(name=file, media_type=media_type, content=data))
     return []

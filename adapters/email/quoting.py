@@ -26,7 +26,7 @@ _FIELD = re.compile(
 )
 _FIRST_FIELDS = frozenset({"from", "发件人", "寄件者", "寄件人", "von", "de", "da", "от", "van", "من"})
 _WROTE = re.compile(
-    r"(?:wrote|写道|寫道|writes|schrieb(?: am .+)?|escribió|a écrit|ha scritto|escreveu|skrev|schreef|napisał\(?a?\)?|kirjoitti|"
+    r"(?:wrote|写道|寫道|writes|schrieb(?: .{1,160})?(?=[:：])|escribió|a écrit|ha scritto|escreveu|skrev|schreef(?: .{1,160})?(?=[:：])|napisał\(?a?\)?|kirjoitti|"
     r"пишет|пише|написав|написал\(?а?\)?|كتب|作成|さんは書きました|のメール)\s*[:：]?\s*$",
     re.IGNORECASE,
 )

@@ -32,8 +32,8 @@ ACKNOWLEDGEMENT = Notice(
     id="n-1",
     purpose=Purpose.ACKNOWLEDGEMENT,
     to=Address(AddressKind.EMAIL, "wang@example.cn", CUSTOMERS_ID),
-    subject="我们已收到，受理编号 4711 0815 4242",
-    text="您好：\n\n您说的事我们已经收到。\n.\n查看进度：https://huiyin.bank.example/r/471108154242",
+    subject="我们已收到，受理编号 4711 0815 4243",
+    text="您好：\n\n您说的事我们已经收到。\n.\n查看进度：https://huiyin.bank.example/r/471108154243",
     receipt=RECEIPT,
 )
 WARNING = replace(
