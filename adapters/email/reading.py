@@ -82,9 +82,11 @@ class Reader:
         return replace(draft, text=draft.text or draft.title)
 
     def _is_staff(self, sender: Sender, fields: Fields) -> bool:
+        """By the settings. Without them, mail that stays inside one house; a customer who copies himself is none."""
         domain = read_domain(sender.address)
-        own = self.staff | {read_domain(recipient.address) for recipient in read_senders(fields.get("to"))}
-        return bool(domain) and domain in own
+        readers = [reader for name in ("to", "cc") for reader in read_senders(fields.get(name))]
+        own = self.staff or {read_domain(reader.address) for reader in readers if reader.address}
+        return bool(domain) and domain in own and (bool(self.staff) or len(own) == 1)
 
 
 def _split(parts: Parts, title: str) -> Split:

@@ -19,7 +19,7 @@ class ChannelSettings(BaseModel):
     `authserv_id`: the name our own mail server puts into Authentication-Results; headers of any other are not believed.
     The mail server must remove headers of that name from incoming mail (RFC 8601, 5).
     `staff_domains`: a mail from these domains with a mail attached is a colleague handing on a customer's words; the
-    domains of `recipients` always belong to them.
+    domains of `recipients` always belong to them. With neither, mail between addresses of one domain counts as such.
     `own_lists`: List-Id values of the distribution lists that stand before this mailbox.
     """
 

@@ -82,10 +82,12 @@ class Line:
     async def read(self) -> str:
         """One reply, its lines joined; '' when the server has hung up."""
         lines = []
-        while line := (await self.reader.readline()).decode():
-            lines.append(line.rstrip("\r\n"))
-            if line[3:4] != "-":
-                break
+        # No measure of speed: an answer that never comes must fail the test, not stop all of them.
+        async with asyncio.timeout(60):
+            while line := (await self.reader.readline()).decode():
+                lines.append(line.rstrip("\r\n"))
+                if line[3:4] != "-":
+                    break
         return "\n".join(lines)
 
     async def say(self, data: str | bytes) -> str:

@@ -1,9 +1,11 @@
 """A notice reaches the person as one mail that can do no harm, or the duty says why not."""
 
 import datetime as dt
+import email
 import ipaddress
 import ssl
 from dataclasses import replace
+from email.header import decode_header, make_header
 from mailbox import make_channel, make_mail
 from pathlib import Path
 
@@ -188,6 +190,10 @@ async def test_a_subject_or_name_with_line_ends_adds_no_header_and_no_recipient(
     assert mail.recipients == ("wang@example.cn",)
     assert mail.message["Bcc"] is None
     assert mail.message["X-Evil"] is None
+    for name in ("Subject", "From"):
+        (value,) = email.message_from_bytes(mail.raw).get_all(name, [])
+        shown = str(make_header(decode_header(value)))
+        assert len(shown.splitlines()) == 1, "what a mail program shows is one line as well"
     assert mail.text.strip() == ACKNOWLEDGEMENT.text
 
 

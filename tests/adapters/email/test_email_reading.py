@@ -91,6 +91,8 @@ def test_traditional_characters_in_big5_are_read_whatever_their_label_says(label
 @pytest.mark.parametrize("text", ["张喆镕", "损失€100", "𠮷野", "王䶮"])
 def test_characters_outside_gb2312_survive_under_its_label(text: str) -> None:
     assert read(write("gb2312", f"我叫{text}，要投诉".encode("gb18030"))).text == f"我叫{text}，要投诉"
+    # Alone as well: a name in a header is too short for anything but its label.
+    assert decode_bytes(text.encode("gb18030"), "gb2312")[0] == text
 
 
 @pytest.mark.parametrize("surname", "谢郑袁卢魏薛叶石姚谭陆毛史钱")
@@ -161,18 +163,52 @@ def test_tags_nested_a_hundred_thousand_deep_still_give_their_text() -> None:
     assert "要投诉" in read(write("utf-8", b"<div>" * 100_000 + "要投诉".encode(), kind="text/html")).text
 
 
+def attach(mail: bytes, words: str, **fields: str) -> bytes:
+    return make_mail(
+        f"--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{words}\r\n"
+        f"--b\r\nContent-Type: message/rfc822\r\n\r\n{mail.decode()}\r\n--b--",
+        Content_Type='multipart/mixed; boundary="b"',
+        **fields,
+    )
+
+
 def test_a_colleagues_mail_with_one_mail_attached_is_the_complaint_of_who_wrote_that() -> None:
-    inner = make_mail(COMPLAINT, subject="盗刷").decode()
-    raw = make_mail(
-        f"--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n请受理\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n{inner}\r\n--b--",
-        From="clerk@bank.example", Content_Type='multipart/mixed; boundary="b"',
-    )  # fmt: skip
+    raw = attach(make_mail(COMPLAINT, subject="盗刷"), "请受理", From="clerk@bank.example")
     draft = Reader(frozenset({"bank.example"})).read_draft(raw)
     assert (draft.text, draft.title, draft.emails, draft.quoted) == (COMPLAINT, "盗刷", ("wang@example.cn",), "请受理")
     outside = Reader().read_draft(raw.replace(b"clerk@bank.example", b"clerk@elsewhere.example"))
     assert (outside.text, outside.emails) == ("请受理", ("clerk@elsewhere.example",))
     assert COMPLAINT in outside.quoted
     assert [each.media_type for each in outside.attachments] == ["message/rfc822"]
+
+
+@pytest.mark.parametrize("own", [frozenset({"bank.example"}), frozenset()], ids=["domains known", "domains unknown"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"To": "complaints@bank.example, wang@example.cn"},
+        {"To": "wang@example.cn, complaints@bank.example"},
+        {"To": "complaints@bank.example", "Cc": "wang@example.cn"},
+        {"To": "wang@example.cn", "Cc": "complaints@bank.example"},
+    ],
+    ids=str,
+)
+def test_a_customer_who_copies_himself_and_attaches_the_banks_mail_is_heard_and_answered_himself(
+    own: frozenset[str], fields: dict[str, str]
+) -> None:
+    inner = make_mail("您的贷款已逾期，请尽快还款。", From="manager@bank.example", To="wang@example.cn")
+    draft = Reader(own).read_draft(attach(inner, COMPLAINT, From="wang@example.cn", **fields))
+    assert draft.text == COMPLAINT
+    assert draft.emails == ("wang@example.cn",)
+    assert draft.acknowledge is not None
+    assert draft.acknowledge.value == "wang@example.cn"
+    assert [each.media_type for each in draft.attachments] == ["message/rfc822"]
+
+
+def test_without_settings_a_mail_inside_one_house_with_one_mail_attached_is_handed_on() -> None:
+    raw = attach(make_mail(COMPLAINT), "请受理", From="clerk@bank.example", To="complaints@bank.example")
+    draft = Reader().read_draft(raw)
+    assert (draft.text, draft.emails, draft.quoted) == (COMPLAINT, ("wang@example.cn",), "请受理")
 
 
 def test_attached_names_are_bare_file_names() -> None:
