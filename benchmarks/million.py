@@ -20,7 +20,7 @@ from gateway.commands.opening import open_rules
 from gateway.contract.call import Call
 from gateway.contract.clock import Millis
 from gateway.contract.envelope import Envelope
-from gateway.contract.ports import Push, System
+from gateway.contract.ports import Push
 from gateway.ops.time import SystemClock
 from gateway.plugins import open_channel, open_system
 from gateway.stages.reading import Read

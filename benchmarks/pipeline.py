@@ -9,9 +9,7 @@ from benchmarks import servers
 
 CONNECTIONS = 16
 LIMIT_S = 600
-_UNFINISHED = (
-    "SELECT (SELECT count(*) FROM inbox WHERE state = 'accepted') + (SELECT count(*) FROM duties WHERE state = 'waiting')"
-)
+_UNFINISHED = "SELECT (SELECT count(*) FROM inbox WHERE state = 'accepted') + (SELECT count(*) FROM duties WHERE state = 'waiting')"
 
 
 def measure(rounds: int, seconds: int, data: Path | None = None) -> None:
