@@ -145,7 +145,7 @@ async def test_a_wrong_field_says_what_to_do_and_every_typed_word_stays(
     await page.check("#reply")
     await send(page, phone="138")
     say = TEXTS[language].say("error", "phone_odd")
-    assert await page.evaluate("document.activeElement.getAttribute('role')") == "alert"
+    await page.wait_for_selector("[role=alert]:focus")
     assert say in await page.inner_text("[role=alert]")
     assert await page.input_value("#text") == WORDS
     assert await page.input_value("#phone") == "138"

@@ -1,7 +1,7 @@
 """Mail that lies in files is imported whole, in order, and once."""
 
 import io
-from mailbox import make_channel, make_mail
+from post_office import make_channel, make_mail
 from pathlib import Path
 
 import pytest

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from email.message import EmailMessage
-from mailbox import TO, make_mail
+from post_office import TO, make_mail
 from pathlib import Path
 
 import aiosmtplib

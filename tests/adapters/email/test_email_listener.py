@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from mailbox import FULL_DISK_MB, TO, Mailbox, dial, make_channel, make_mail, open_mailbox
+from post_office import FULL_DISK_MB, TO, Mailbox, dial, make_channel, make_mail, open_mailbox
 from pathlib import Path
 
 import aiosmtplib

@@ -6,7 +6,7 @@ import ipaddress
 import ssl
 from dataclasses import replace
 from email.header import decode_header, make_header
-from mailbox import make_channel, make_mail
+from post_office import make_channel, make_mail
 from pathlib import Path
 
 import pytest

@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Iterator
-from mailbox import make_channel, make_mail
+from post_office import make_channel, make_mail
 from pathlib import Path
 
 import pytest
