@@ -1,10 +1,10 @@
 """Mail that lies in files is imported whole, in order, and once."""
 
 import io
-from post_office import make_channel, make_mail
 from pathlib import Path
 
 import pytest
+from post_office import make_channel, make_mail
 
 from tests.running import run_cli
 

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from email.message import EmailMessage
-from post_office import TO, make_mail
 from pathlib import Path
 
 import aiosmtplib
 import pytest
+from post_office import TO, make_mail
 
 from adapters.email.simulator import MailServer, open_mail_server
 from gateway.contract.receipt import spoken

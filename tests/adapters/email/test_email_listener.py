@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
-from post_office import FULL_DISK_MB, TO, Mailbox, dial, make_channel, make_mail, open_mailbox
 from pathlib import Path
 
 import aiosmtplib
 import pytest
+from post_office import FULL_DISK_MB, TO, Mailbox, dial, make_channel, make_mail, open_mailbox
 
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import parse_receipt

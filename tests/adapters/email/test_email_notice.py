@@ -6,7 +6,6 @@ import ipaddress
 import ssl
 from dataclasses import replace
 from email.header import decode_header, make_header
-from post_office import make_channel, make_mail
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from post_office import make_channel, make_mail
 from pydantic import ValidationError
 
 from adapters.email.notice import EmailNotifier, open_notice

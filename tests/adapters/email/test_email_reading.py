@@ -3,12 +3,12 @@
 import json
 import random
 from collections.abc import Iterator
-from post_office import make_channel, make_mail
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from post_office import make_channel, make_mail
 
 from adapters.email.charset import clean_text, decode_bytes
 from adapters.email.keys import read_keys
