@@ -6,24 +6,28 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
-from aiohttp import StreamReader, web
-from aiohttp.abc import AbstractStreamWriter
+from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
 from prometheus_client import Histogram
+from yarl import URL
 
 from gateway.contract.call import Call, Reply, Route
 from gateway.contract.clock import Clock
 from gateway.contract.errors import AdapterError, Refused, TryLater
 from gateway.contract.ports import Push
 from gateway.intake.accept import Acceptance
+from gateway.intake.connection import Server, to_response
 from gateway.intake.limits import PublicLimit
 from gateway.ops import metrics
 from gateway.ops.logs import log
 
 Answer = Callable[[Call], Awaitable[Reply]]
 PROBLEM = "application/problem+json"
+_NO_QUERY: Mapping[str, str] = MappingProxyType({})
+_NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 BODY_LIMIT_S = 60.0
 """How long a body may take to come in; a connection that sends no more must not be kept for ever."""
 
@@ -31,8 +35,7 @@ BODY_LIMIT_S = 60.0
 class Intake:
     """Finds the route of a request and answers it. `public_url` is how the world calls us, without a slash at its end.
 
-    Routing is our own and small, because this is the hot path: fixed addresses are one look into a table, and
-    `aiohttp.web.Server` below spends half of what a `web.Application` does per request.
+    Routing is our own and small, because this is the hot path: fixed addresses are one look into a table.
     """
 
     def __init__(
@@ -75,52 +78,60 @@ class Intake:
         self._add(name, route, guarded)
 
     def build_server(self) -> web.Server:
-        largest = self._largest
-
-        def make_request(
-            message: RawRequestMessage,
-            payload: StreamReader,
-            protocol: web.RequestHandler,
-            writer: AbstractStreamWriter,
-            task: "asyncio.Task[None]",
-        ) -> web.BaseRequest:
-            return web.BaseRequest(
-                message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=largest
-            )
-
-        return _Server(self.handle, request_factory=make_request)
+        return Server(self.handle, self.answer_whole, self._describe_error, largest_body=self._largest)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """One request. Whatever happens, the caller gets an answer in a documented form."""
-        path = request.path
-        params: Mapping[str, str] = {}
-        place = self._fixed.get((request.method, path))
-        if place is None:
-            found = self._find(request.method, path)
-            if isinstance(found, Reply):
-                metrics.refused.labels("-", "not_found" if found.status == 404 else "method_not_allowed").inc()
-                return _to_response(found)
-            place, params = found
+        """One request whose body may still be coming. Whatever happens, the caller gets an answer in a documented form."""
+        found = self._find(request.method, request.path)
+        if isinstance(found, Reply):
+            return to_response(found)
+        place, params = found
         try:
             body = await self._read_body(request, place.limit_bytes)
         except Refused as error:
-            metrics.refused.labels(place.name, error.code).inc()
-            return _to_response(describe_problem(error))
-        began = time.perf_counter()
-        remote = request.remote or ""
+            return to_response(place.refuse(error))
+        call = self._make_call(
+            request.method, request.raw_path, request.rel_url, request.headers, body, request.remote or "", params
+        )
+        return to_response(await self._answer(place, call))
+
+    async def answer_whole(self, message: RawRequestMessage, body: bytes, remote: str) -> Reply:
+        """The same for a request that is all there."""
+        found = self._find(message.method, message.url.path)
+        if isinstance(found, Reply):
+            return found
+        place, params = found
+        if len(body) > place.limit_bytes:
+            return place.refuse(_too_large())
+        call = self._make_call(message.method, message.path, message.url, message.headers, body, remote, params)
+        return await self._answer(place, call)
+
+    def _make_call(
+        self,
+        method: str,
+        raw_path: str,
+        url: URL,
+        headers: "CIMultiDictProxy[str]",
+        body: bytes,
+        remote: str,
+        params: Mapping[str, str],
+    ) -> Call:
         if remote in self._trusted:
-            remote = self._find_caller(request.headers.getall("X-Forwarded-For", ()), remote)
-        call = Call(
-            method="GET" if request.method == "HEAD" else request.method,
-            path=path,
-            url=self._public_url + request.raw_path,
-            query=request.query,
-            headers=_clean(request.headers),
+            remote = self._find_caller(headers.getall("X-Forwarded-For", ()), remote)
+        return Call(
+            method="GET" if method == "HEAD" else method,
+            path=url.path,
+            url=self._public_url + raw_path,
+            query=url.query if "?" in raw_path else _NO_QUERY,
+            headers=_clean(headers),
             body=body,
             remote=remote,
             received_at=self._clock.now_ms(),
             params=params,
         )
+
+    async def _answer(self, place: "_Place", call: Call) -> Reply:
+        began = time.perf_counter()
         try:
             reply = await place.answer(call)
         except Exception:
@@ -128,7 +139,16 @@ class Intake:
             log.exception("answer.failed", channel=place.name)
             reply = describe_problem(_failed())
         place.seconds.observe(time.perf_counter() - began)
-        return _to_response(reply)
+        return reply
+
+    def _describe_error(self, status: int, bug: BaseException | None) -> Reply:
+        """The reply to what is no HTTP, or to a request that went wrong outside of any answer."""
+        if status < 500:
+            metrics.refused.labels("-", "malformed_request").inc()
+            return describe_problem(Refused("malformed_request", "This is no HTTP/1.1 request.", status=status))
+        metrics.bugs.labels("server").inc()
+        log.error("answer.failed", channel="-", exc_info=bug)
+        return describe_problem(_failed())
 
     async def _read_body(self, request: web.BaseRequest, limit_bytes: int) -> bytes:
         """Raises Refused `too_large`, `too_slow`, `malformed_request` or `caller_gone`."""
@@ -182,21 +202,24 @@ class Intake:
             self._fixed[route.method, route.path] = place
 
     def _find(self, method: str, path: str) -> "tuple[_Place, Mapping[str, str]] | Reply":
+        place = self._fixed.get((method, path))
+        if place is not None:
+            return place, _NO_PARAMS
         if method == "HEAD":
-            method = "GET"
-        if (method, path) in self._fixed:
-            return self._fixed[method, path], {}
+            return self._find("GET", path)
         allowed = {known for known, fixed in self._fixed if fixed == path}
         for known, pattern, place in self._patterns:
             if matched := pattern.fullmatch(path):
                 if known == method:
                     return place, matched.groupdict()
                 allowed.add(known)
-        if allowed:
-            takes = ", ".join(sorted(allowed | ({"HEAD"} if "GET" in allowed else set())))
-            wrong = describe_problem(Refused("method_not_allowed", f"This address takes {takes}.", status=405))
-            return replace(wrong, headers={"Allow": takes})
-        return describe_problem(Refused("not_found", "There is nothing at this address.", status=404))
+        if not allowed:
+            metrics.refused.labels("-", "not_found").inc()
+            return describe_problem(Refused("not_found", "There is nothing at this address.", status=404))
+        metrics.refused.labels("-", "method_not_allowed").inc()
+        takes = ", ".join(sorted(allowed | ({"HEAD"} if "GET" in allowed else set())))
+        wrong = describe_problem(Refused("method_not_allowed", f"This address takes {takes}.", status=405))
+        return replace(wrong, headers={"Allow": takes})
 
     def _answer_push(self, instance: str, channel: Push, route: Route) -> Answer:
         keep, limit, public = self._accept.keep, self._limit, route.public
@@ -216,43 +239,16 @@ class Intake:
         return answer
 
 
-class _Server(web.Server):
-    """Answers what is no HTTP in our own form: aiohttp would repeat the bytes it could not read."""
-
-    def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type]  # none is kept
-
-
-class _Connection(web.RequestHandler):
-    __slots__ = ()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002 - aiohttp's shape; it holds what was sent
-    ) -> web.StreamResponse:
-        if request.writer.output_size > 0:
-            raise ConnectionError("the reply was begun; another cannot be sent")
-        if status < 500:
-            metrics.refused.labels("-", "malformed_request").inc()
-            reply = describe_problem(Refused("malformed_request", "This is no HTTP/1.1 request.", status=status))
-        else:
-            metrics.bugs.labels("server").inc()
-            log.error("answer.failed", channel="-", exc_info=exc)
-            reply = describe_problem(_failed())
-        response = _to_response(reply)
-        response.force_close()
-        return response
-
-
 @dataclass(frozen=True, slots=True)
 class _Place:
     name: str
     limit_bytes: int
     answer: Answer
     seconds: Histogram
+
+    def refuse(self, error: Refused) -> Reply:
+        metrics.refused.labels(self.name, error.code).inc()
+        return describe_problem(error)
 
 
 def describe_problem(error: AdapterError) -> Reply:
@@ -274,11 +270,6 @@ def describe_problem(error: AdapterError) -> Reply:
     elif isinstance(error, Refused) and error.after_s:
         headers["Retry-After"] = str(error.after_s)
     return Reply(status, json.dumps(problem, ensure_ascii=False).encode(), PROBLEM, headers)
-
-
-def _to_response(reply: Reply) -> web.Response:
-    headers: Mapping[str, str] = {**reply.headers, "Content-Type": reply.content_type}
-    return web.Response(status=reply.status, body=reply.body, headers=headers)
 
 
 def _clean(headers: Mapping[str, str]) -> Mapping[str, str]:

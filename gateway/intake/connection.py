@@ -1,0 +1,196 @@
+"""One connection: a request that came whole is answered the short way, everything else by aiohttp's own.
+
+aiohttp spends most of a small request's time on objects it makes for it (request, response, writer, a task, their
+headers). The short way keeps aiohttp's parser, with all its checks, and its life of a connection, and writes the reply
+itself (docs/decisions/0003-short-way.md). It is taken only on a connection at rest and for a request whose last byte is
+there; bodies that are still coming, HTTP/1.0, `Connection: close`, HEAD, compression, upgrades, pipelined requests,
+clients that do not read and bytes that are no HTTP are aiohttp's.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from email.utils import formatdate
+from functools import lru_cache
+from http.client import responses
+from typing import Any, Protocol
+
+from aiohttp import HttpVersion11, StreamReader, web
+from aiohttp.http_parser import RawRequestMessage
+
+from gateway.contract.call import Reply
+
+SERVER = "Huiyin"
+_LINE_ENDS = str.maketrans("", "", "\r\n\0")
+
+AnswerWhole = Callable[[RawRequestMessage, bytes, str], Awaitable[Reply]]
+"""(message, body, address of the caller) -> reply. Raises nothing."""
+HandleError = Callable[[int, BaseException | None], Reply]
+"""(status, the bug if it is one) -> the reply to what is no HTTP or went wrong."""
+
+
+class Server(web.Server):
+    """Makes the connections; `handle` is aiohttp's way of a request, `answer` the short one."""
+
+    def __init__(
+        self,
+        handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        answer: AnswerWhole,
+        describe_error: HandleError,
+        *,
+        largest_body: int,
+    ) -> None:
+        def make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+            loop = asyncio.get_running_loop()
+            return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=largest_body)
+
+        super().__init__(handle, request_factory=make_request)
+        self.answer = answer
+        self.describe_error = describe_error
+
+    def __call__(self) -> web.RequestHandler:
+        return Connection(self)
+
+
+class _Parser(Protocol):
+    def feed_data(self, data: bytes) -> tuple[Sequence[tuple[RawRequestMessage, StreamReader]], bool, bytes]: ...
+
+    def message_consumed(self) -> None: ...
+
+
+class _Taking:
+    """The parser as aiohttp knows it, less the requests that the connection takes for itself."""
+
+    __slots__ = ("_parser", "_take")
+
+    def __init__(self, parser: _Parser, take: Callable[[RawRequestMessage, StreamReader], bool]) -> None:
+        self._parser = parser
+        self._take = take
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
+
+    def feed_data(self, data: bytes) -> tuple[Sequence[tuple[RawRequestMessage, StreamReader]], bool, bytes]:
+        messages, upgraded, tail = self._parser.feed_data(data)
+        if len(messages) == 1 and not upgraded and self._take(*messages[0]):
+            self._parser.message_consumed()
+            return (), upgraded, tail
+        return messages, upgraded, tail
+
+
+class Connection(web.RequestHandler):
+    __slots__ = ("_answer", "_answering", "_describe_error", "_held", "_remote")
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type]  # none is kept
+        self._answer = server.answer
+        self._describe_error = server.describe_error
+        self._answering: asyncio.Task[None] | None = None
+        self._held = b""
+        self._remote = ""
+        self._parser: Any = _Taking(self._parser, self._take)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self._remote = str(peer[0]) if isinstance(peer, tuple) else ""
+
+    def data_received(self, data: bytes) -> None:
+        if self._answering is None:
+            super().data_received(data)
+        else:
+            # Answers leave in the order of their requests, so what comes early waits; no more of it is read.
+            self._held += data
+            if self.transport is not None:
+                self.transport.pause_reading()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - aiohttp's shape; it holds what was sent
+    ) -> web.StreamResponse:
+        """Answers what is no HTTP in our own form: aiohttp would repeat the bytes it could not read."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("the reply was begun; another cannot be sent")
+        response = to_response(self._describe_error(status, exc))
+        response.force_close()
+        return response
+
+    def _take(self, message: RawRequestMessage, payload: StreamReader) -> bool:
+        """True if the request is answered the short way; aiohttp then never hears of it."""
+        at_rest = self._waiter is not None and not self._waiter.done() and not self._messages
+        if (
+            not at_rest
+            or not payload.is_eof()
+            or message.should_close
+            or message.upgrade
+            or message.compression
+            or message.version != HttpVersion11
+            or message.method == "HEAD"
+            or self.writing_paused
+        ):
+            return False
+        # Whoever stops the server waits for what is in progress.
+        self._request_in_progress = True
+        self._answering = self._loop.create_task(self._serve(message, payload.read_nowait()))
+        return True
+
+    async def _serve(self, message: RawRequestMessage, body: bytes) -> None:
+        try:
+            reply = await self._answer(message, body, self._remote)
+            if self.transport is not None:
+                self.transport.write(to_bytes(reply))
+        finally:
+            self._answering = None
+            self._request_in_progress = False
+            if self._handler_waiter is not None and not self._handler_waiter.done():
+                self._handler_waiter.set_result(None)
+            self._next_keepalive_close_time = self._loop.time() + self.keepalive_timeout
+            if self._held and self.transport is not None:
+                held, self._held = self._held, b""
+                self.transport.resume_reading()
+                self.data_received(held)
+
+
+def to_response(reply: Reply) -> web.Response:
+    headers = {"Server": SERVER, **dict(_write_headers(reply)), "Content-Type": _write_value(reply.content_type)}
+    return web.Response(status=reply.status, body=reply.body, headers=headers)
+
+
+def to_bytes(reply: Reply) -> bytes:
+    """The same as `to_response`, as it goes over the line."""
+    head = _write_head(reply.status, reply.content_type)
+    for name, value in _write_headers(reply):
+        head += f"{name}: {value}\r\n"
+    return f"{head}Content-Length: {len(reply.body)}\r\nDate: {_tell_date()}\r\n\r\n".encode() + reply.body
+
+
+@lru_cache(256)
+def _write_head(status: int, content_type: str) -> str:
+    return (
+        f"HTTP/1.1 {status} {responses.get(status, '')}\r\n"
+        f"Server: {SERVER}\r\n"
+        f"Content-Type: {_write_value(content_type)}\r\n"
+    )
+
+
+def _write_headers(reply: Reply) -> Iterable[tuple[str, str]]:
+    return ((name, _write_value(value)) for name, value in reply.headers.items())
+
+
+def _write_value(value: str) -> str:
+    """Without line ends: behind one among an adapter's words would begin a header, or a reply, of somebody else's."""
+    return value.translate(_LINE_ENDS)
+
+
+_now = (0, "")
+
+
+def _tell_date() -> str:
+    global _now  # noqa: PLW0603 - one moment for all connections, told anew every second
+    second = int(time.time())
+    if _now[0] != second:
+        _now = (second, formatdate(second, usegmt=True))
+    return _now[1]
