@@ -117,7 +117,8 @@ class Hotline:
                 received_at=call.received_at,
                 authenticity=authenticity,
                 content=digest.digest(),
-                thread=Thread(key=f"call:{call_id}") if call_id else None,
+                sequential=True,
+                thread=Thread(key=f"call:{call_id}", sequential=True) if call_id else None,
                 hints=_make_hints(asked, call),
             ),
         )
@@ -184,7 +185,8 @@ class Hotline:
             received_at=Millis(self._clock.now_ms()),
             authenticity=Authenticity(verified=False, method="file"),
             content=digest.digest(),
-            thread=Thread(key=f"call:{call_id}") if call_id else None,
+            sequential=True,
+            thread=Thread(key=f"call:{call_id}", sequential=True) if call_id else None,
             hints={"format": format_name} if format_name else {},
         )
 

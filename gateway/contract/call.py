@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.contract.clock import Millis
+from gateway.contract.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Call:
     """One request as the channel sees it.
 

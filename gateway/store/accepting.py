@@ -6,6 +6,7 @@ The costs that matter are fixed: two look-ups and three inserts per group, howev
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TypeAlias
 
@@ -13,6 +14,7 @@ import uuid_utils
 from sqlalchemy import bindparam, delete, func, select, update
 
 from gateway.contract.clock import Millis
+from gateway.contract.complaint import Authenticity
 from gateway.contract.envelope import Accepted, Envelope, Thread
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
@@ -21,6 +23,7 @@ from gateway.store.port import KeyConflict, StoreUnavailable
 from gateway.store.tables import complaint_versions, complaints, cursors, envelopes, history, inbox, threads
 
 DrawReceipt: TypeAlias = Callable[[], Receipt]
+SEQUENTIAL_BYTES = 40
 DRAWS = 64
 """Rounds of drawing before the numbers count as used up."""
 
@@ -46,6 +49,7 @@ _LAST_REGISTERED = Statement(
     .group_by(complaints.c.receipt),
     ("receipts",),
 )
+_TAKEN = Statement(select(complaints.c.receipt).where(is_in(complaints.c.receipt, "receipts")), ("receipts",))
 _THREADS = Statement(
     select(threads.c.key, threads.c.receipt, threads.c.last_ms, threads.c.ended)
     .where(is_in(threads.c.key, "keys"))
@@ -105,10 +109,21 @@ class _OpenThread:
 Outcome: TypeAlias = Sequence[Accepted] | KeyConflict
 
 
-def keep(calls: Sequence[Call], now: Millis, draw_receipt: DrawReceipt) -> Plan[list[Outcome]]:
-    """One outcome per call, in order. A conflict takes down its own call only."""
-    keys = [hash_key(envelope.channel, envelope.source_key) for call in calls for envelope in call.envelopes]
-    rows = yield from ask_for(_KNOWN, keys)
+def keep(
+    calls: Sequence[Call], now: Millis, draw_receipt: DrawReceipt, *, hopeful: bool = False
+) -> Plan[list[Outcome]]:
+    """One outcome per call, in order. A conflict takes down its own call only.
+
+    `hopeful` asks nothing that a unique index would tell: whether a key is known, and whether a drawn number waits to
+    be registered. Nearly always neither is so, and the look-ups cost a tenth of the whole; if one is, the statement
+    fails, and the engine runs the transaction again without hope.
+    """
+    keys = [
+        hash_key(envelope.channel, envelope.source_key, sequential=envelope.sequential)
+        for call in calls
+        for envelope in call.envelopes
+    ]
+    rows = [] if hopeful else (yield from ask_for(_KNOWN, keys))
     known = {row[0]: _Entry(row[1], row[0], row[4], _Matter(row[2], 0), row[3]) for row in rows}
     fresh: list[_Entry] = []
     found: list[list[tuple[_Entry, bool]] | KeyConflict] = []
@@ -118,7 +133,7 @@ def keep(calls: Sequence[Call], now: Millis, draw_receipt: DrawReceipt) -> Plan[
         found.append(_match(call.envelopes, keys[start:end], known, fresh))
         start = end
     if fresh:
-        opened = yield from _assign_matters(fresh, draw_receipt)
+        opened = yield from _assign_matters(fresh, draw_receipt, hopeful=hopeful)
         yield from put(_KEEP_ENVELOPE, [_write_envelope(entry) for entry in fresh])
         yield from put(_OPEN_INBOX, [_write_inbox(entry, now) for entry in fresh])
         yield from put(
@@ -138,8 +153,10 @@ def keep(calls: Sequence[Call], now: Millis, draw_receipt: DrawReceipt) -> Plan[
     ]
 
 
-def hash_key(channel: str, key: str) -> bytes:
-    return blake2b(f"{channel}\0{key}".encode(), digest_size=16).digest()
+def hash_key(channel: str, key: str, *, sequential: bool = False) -> bytes:
+    """16 bytes of hash; of a key that grows with time behind its own beginning, so that new ones sit together."""
+    digest = blake2b(f"{channel}\0{key}".encode(), digest_size=16).digest()
+    return key.encode()[:SEQUENTIAL_BYTES] + digest if sequential else digest
 
 
 def _match(
@@ -163,7 +180,9 @@ def _match(
     return found
 
 
-def _assign_matters(fresh: Sequence[_Entry], draw_receipt: DrawReceipt) -> Plan[dict[bytes, _OpenThread]]:
+def _assign_matters(
+    fresh: Sequence[_Entry], draw_receipt: DrawReceipt, *, hopeful: bool
+) -> Plan[dict[bytes, _OpenThread]]:
     """Gives every entry its matter and its part in it. Returns the threads that were touched."""
     open_threads: dict[bytes, _OpenThread] = {}
     touched: dict[bytes, _OpenThread] = {}
@@ -194,12 +213,13 @@ def _assign_matters(fresh: Sequence[_Entry], draw_receipt: DrawReceipt) -> Plan[
             last_ms = max(envelope.received_at, thread.last_ms if thread else 0)
             is_new = thread is None or thread.is_new
             open_threads[key] = touched[key] = _OpenThread(matter, last_ms, envelope.thread.ends, is_new)
-    yield from _draw_receipts(drawn, draw_receipt)
+    yield from _draw_receipts(drawn, draw_receipt, hopeful=hopeful)
     return touched
 
 
 def _hash_thread(envelope: Envelope) -> bytes | None:
-    return hash_key(envelope.channel, envelope.thread.key) if envelope.thread else None
+    thread = envelope.thread
+    return hash_key(envelope.channel, thread.key, sequential=thread.sequential) if thread else None
 
 
 def _is_open(found: _OpenThread, thread: Thread, received_at: Millis) -> bool:
@@ -214,7 +234,7 @@ def _find_last_parts(receipts: Sequence[Receipt]) -> Plan[dict[Receipt, int]]:
     return found
 
 
-def _draw_receipts(matters: Sequence[_Matter], draw_receipt: DrawReceipt) -> Plan[None]:
+def _draw_receipts(matters: Sequence[_Matter], draw_receipt: DrawReceipt, *, hopeful: bool = False) -> Plan[None]:
     """Numbers that nobody has. Asked inside the accepting transaction, and unique by index whatever happens."""
     waiting = list(matters)
     used: set[str] = set()
@@ -222,7 +242,9 @@ def _draw_receipts(matters: Sequence[_Matter], draw_receipt: DrawReceipt) -> Pla
         if not waiting:
             return
         drawn = [draw_receipt() for _ in waiting]
-        used.update((yield from _find_last_parts(drawn)))
+        used.update(row[0] for row in (yield from ask_for(_TAKEN, drawn)))
+        if not hopeful:
+            used.update(row[0] for row in (yield from ask_for(_LAST_UNREGISTERED, drawn)))
         still = []
         for matter, receipt in zip(waiting, drawn, strict=True):
             if receipt in used:
@@ -257,7 +279,7 @@ def _write_envelope(entry: _Entry) -> Row:
         envelope.media_type,
         envelope.received_at,
         entry.content,
-        envelope.authenticity.model_dump_json(),
+        _write_authenticity(envelope.authenticity),
         thread.key if thread else None,
         thread.window_ms if thread else None,
         thread.ends if thread else False,
@@ -267,6 +289,12 @@ def _write_envelope(entry: _Entry) -> Row:
         json.dumps(dict(envelope.hints), ensure_ascii=False) if envelope.hints else "",
         envelope.raw,
     )
+
+
+@lru_cache(256)
+def _write_authenticity(authenticity: Authenticity) -> str:
+    # A channel has a handful of them, and writing one costs as much as a look-up.
+    return authenticity.model_dump_json()
 
 
 def _write_inbox(entry: _Entry, now: Millis) -> Row:

@@ -9,6 +9,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from gateway.ops.killpoints import point
@@ -19,6 +20,8 @@ from gateway.store.sqlite_connection import is_storage_failure, run, to_unavaila
 
 T = TypeVar("T")
 
+CAREFUL_GROUPS = 16
+"""Groups that look every key up after one in which a known key came again."""
 GROUP_LIMIT = 256
 """Jobs in one transaction: bounds how long the first of them waits for the last."""
 
@@ -43,12 +46,12 @@ class _Job:
 
 
 class GroupWriter:
-    """`keep` makes the Plan that keeps many calls. Everything public belongs to the event loop's thread."""
+    """`keep` makes the Plan that keeps many calls, in hope or without (see accepting.keep). Everything public belongs to the event loop's thread."""
 
     def __init__(
         self,
         connect: Callable[[], sqlite3.Connection],
-        keep: Callable[[Sequence[Call]], Plan[list[Outcome]]],
+        keep: Callable[[Sequence[Call], bool], Plan[list[Outcome]]],
         queue_limit: int,
     ) -> None:
         self._connect = connect
@@ -56,6 +59,7 @@ class GroupWriter:
         self._queue_limit = queue_limit
         self._queue: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._gathered: list[_Job] = []
+        self._groups_without_hope = 0
         self._accepting = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -144,9 +148,17 @@ class GroupWriter:
     def _commit(self, group: Sequence[_Job]) -> None:
         """Sets a result or an error on every job."""
         try:
-            if not self._attempt(group, self._run_together):
-                # One of them cannot be done: find out which, so that its neighbours do not suffer.
-                self._attempt(group, self._run_apart)
+            hopeful = self._groups_without_hope == 0
+            if self._attempt(group, partial(self._run_together, hopeful=hopeful)):
+                self._groups_without_hope -= not hopeful
+                return
+            if hopeful:
+                # A sender that repeats itself rarely does so once.
+                self._groups_without_hope = CAREFUL_GROUPS
+                if self._attempt(group, partial(self._run_together, hopeful=False)):
+                    return
+            # One of them cannot be done: find out which, so that its neighbours do not suffer.
+            self._attempt(group, self._run_apart)
         except BaseException as error:  # the callers get it; the writer must live
             unavailable = to_unavailable(error) if is_storage_failure(error) else error
             for job in group:
@@ -173,9 +185,9 @@ class GroupWriter:
         _pass_all(kinds, "after_commit")
         return True
 
-    def _run_together(self, connection: sqlite3.Connection, group: Sequence[_Job]) -> bool:
+    def _run_together(self, connection: sqlite3.Connection, group: Sequence[_Job], *, hopeful: bool) -> bool:
         try:
-            self._keep_all(connection, [job for job in group if job.call is not None])
+            self._keep_all(connection, [job for job in group if job.call is not None], hopeful=hopeful)
             for job in group:
                 if job.plan is not None:
                     job.result = run(connection, job.plan())
@@ -191,7 +203,7 @@ class GroupWriter:
             connection.execute("SAVEPOINT job")
             try:
                 if job.call is not None:
-                    self._keep_all(connection, [job])
+                    self._keep_all(connection, [job], hopeful=False)
                 elif job.plan is not None:
                     job.result = run(connection, job.plan())
             except Exception as error:
@@ -202,14 +214,12 @@ class GroupWriter:
             connection.execute("RELEASE job")
         return True
 
-    def _keep_all(self, connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
+    def _keep_all(self, connection: sqlite3.Connection, jobs: Sequence[_Job], *, hopeful: bool) -> None:
         calls = [job.call for job in jobs if job.call is not None]
         if calls:
-            for job, outcome in zip(jobs, run(connection, self._keep(calls)), strict=True):
-                if isinstance(outcome, Exception):
-                    job.error = outcome
-                else:
-                    job.result = outcome
+            for job, outcome in zip(jobs, run(connection, self._keep(calls, hopeful)), strict=True):
+                # Both, as an attempt without hope may follow one that left an error here.
+                job.error, job.result = (outcome, None) if isinstance(outcome, Exception) else (None, outcome)
             point("accept.after_insert")
 
     def _start_anew(self) -> None:

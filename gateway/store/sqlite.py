@@ -49,7 +49,7 @@ class SqliteEngine:
         self._path = find_path(url)
         self._writer = GroupWriter(
             lambda: connect(self._path, write=True),
-            lambda calls: keep(calls, clock.now_ms(), draw_receipt),
+            lambda calls, hopeful: keep(calls, clock.now_ms(), draw_receipt, hopeful=hopeful),
             queue_limit,
         )
         self._keeper = Keeper(self._path, lambda: connect(self._path, write=True), self._writer, min_free_mb)

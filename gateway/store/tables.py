@@ -41,8 +41,8 @@ envelopes = Table(
     "envelopes",
     metadata,
     _id("id", primary_key=True),
-    # blake2b-128 of channel NUL source_key: short and of one length, however long the source key is.
-    Column("key", LargeBinary(16), nullable=False),
+    # See accepting.hash_key. A random key costs every accept a page of the index of its own; a sequential one does not.
+    Column("key", LargeBinary(56), nullable=False),
     Column("channel", Text, nullable=False),
     Column("adapter", Text, nullable=False),
     Column("source_key", Text, nullable=False),
@@ -90,8 +90,7 @@ inbox = Table(
 threads = Table(
     "threads",
     metadata,
-    # blake2b-128 of channel NUL thread key.
-    Column("key", LargeBinary(16), primary_key=True),
+    Column("key", LargeBinary(56), primary_key=True),
     Column("receipt", String(12), nullable=False),
     Column("last_ms", BigInteger, nullable=False),
     Column("ended", Boolean, nullable=False),

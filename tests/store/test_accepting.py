@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -26,6 +27,24 @@ async def test_the_same_key_in_another_channel_is_another_envelope(store: Sqlite
     # The separator keeps ("a", "bc") and ("ab", "c") apart.
     one, other = await store.accept([make_envelope("bc", channel="a"), make_envelope("c", channel="ab")])
     assert one.receipt != other.receipt
+
+
+async def test_sequential_keys_are_told_apart_behind_a_long_common_beginning(store: SqliteStore):
+    one, other = (replace(make_envelope(f"{'call:' * 20}{end}"), sequential=True) for end in "ab")
+    (first,), (second,), (again,) = [await store.accept([each]) for each in (one, other, one)]
+    assert (first.duplicate, second.duplicate, again.duplicate) == (False, False, True)
+    assert first.receipt == again.receipt != second.receipt
+
+
+async def test_a_sender_that_repeats_itself_among_new_ones_gets_its_receipts_and_new_ones_get_theirs(
+    store: SqliteStore, bench: Bench
+):
+    for start in range(0, 60, 10):
+        # The first half of each group was in the group before.
+        keys = [f"k{number}" for number in range(start - 5 if start else 0, start + 10)]
+        answers = await asyncio.gather(*(store.accept([make_envelope(key)]) for key in keys))
+        assert [a.duplicate for (a,) in answers] == [start > 0 and place < 5 for place in range(len(keys))]
+    assert bench.query("SELECT count(DISTINCT receipt), count(*) FROM inbox") == [(60, 60)]
 
 
 async def test_equal_keys_of_concurrent_callers_in_one_group_are_kept_once(store: SqliteStore, bench: Bench):

@@ -90,7 +90,7 @@ def upgrade() -> None:
     op.create_table(
         "envelopes",
         sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("key", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("key", sa.LargeBinary(length=56), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("adapter", sa.Text(), nullable=False),
         sa.Column("source_key", sa.Text(), nullable=False),
@@ -171,7 +171,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "threads",
-        sa.Column("key", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("key", sa.LargeBinary(length=56), nullable=False),
         sa.Column("receipt", sa.String(length=12), nullable=False),
         sa.Column("last_ms", sa.BigInteger(), nullable=False),
         sa.Column("ended", sa.Boolean(), nullable=False),

@@ -1,0 +1,105 @@
+"""A request is answered alike whichever way it takes, and answers leave in the order of their requests."""
+
+import asyncio
+import re
+
+from gateway.contract.call import Reply
+from gateway.intake.connection import to_bytes, to_response
+from tests.intake.conftest import Open, Party
+
+DATE = re.compile(rb"Date: [^\r]+\r\n")
+
+
+def make_request(body: bytes, path: str = "/intake/party", more: str = "") -> bytes:
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n{more}\r\n".encode() + body
+
+
+async def read_answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    async with asyncio.timeout(20):
+        head = await reader.readuntil(b"\r\n\r\n")
+        found = re.search(rb"Content-Length: (\d+)", head)
+        assert found
+        return head, await reader.readexactly(int(found[1]))
+
+
+async def test_whole_and_in_pieces_a_request_gets_the_same_answer(open_site: Open):
+    party = Party(methods=("GET", "POST"))
+    site = await open_site(party)
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    asked = [
+        make_request(b"", "/nowhere"),
+        make_request(b"x" * 10_001),
+        make_request(b"bug"),
+        make_request(b"page").replace(b"POST", b"GET"),
+        make_request(b"same"),
+    ]
+    writer.write(make_request(b"same"))
+    await read_answer(reader)
+    for request in asked:
+        answers = []
+        for pieces in ((request,), (request[:-2], request[-2:]), (request,)):
+            for piece in pieces:
+                writer.write(piece)
+                await asyncio.sleep(0.02)
+            head, body = await read_answer(reader)
+            answers.append((sorted(DATE.sub(b"", head).split(b"\r\n")), body))
+        assert answers[0] == answers[1] == answers[2]
+    writer.close()
+    first, *others = [call for call in party.calls if call.body == b"same"]
+    for other in others:
+        assert (other.method, other.path, other.url, other.remote) == (
+            first.method, first.path, first.url, first.remote
+        )  # fmt: skip
+        assert dict(other.headers) == dict(first.headers)
+
+
+async def test_requests_sent_ahead_are_answered_in_their_order(open_site: Open):
+    site = await open_site(Party())
+    bodies = [b"number %d" % number for number in range(40)]
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(make_request(b"first"))
+    await read_answer(reader)
+    for body in bodies:
+        # One by one, so that most arrive while the one before waits for its commit.
+        writer.write(make_request(body))
+        await asyncio.sleep(0)
+    receipts = [(await read_answer(reader))[1] for _ in bodies]
+    writer.write(b"".join(map(make_request, bodies)))
+    again = [(await read_answer(reader))[1] for _ in bodies]
+    writer.close()
+    assert [body.replace(b'"duplicate": true', b'"duplicate": false') for body in again] == receipts
+    assert len(set(receipts)) == len(bodies)
+
+
+async def test_who_hangs_up_before_the_answer_is_kept_all_the_same(open_site: Open):
+    site = await open_site(Party())
+    for number in range(20):
+        _, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        writer.write(make_request(b"gone %d" % number))
+        await writer.drain()
+        writer.close()
+    for _ in range(1000):
+        if sum(standing.count for standing in await site.store.totals()) == 20:
+            break
+        await asyncio.sleep(0.02)
+    else:
+        raise AssertionError("not all that was sent was kept")
+    assert (await site.ask("POST", "/intake/party", b"next"))[0] == 201
+
+
+async def test_http_1_0_and_a_caller_that_wants_to_part_are_answered_and_parted_from(open_site: Open):
+    site = await open_site(Party())
+    for request in (
+        make_request(b"one", more="Connection: close\r\n"),
+        make_request(b"two").replace(b"HTTP/1.1", b"HTTP/1.0"),
+    ):
+        answer = await site.talk(request)
+        assert answer.split(b"\r\n", 1)[0].endswith(b" 201 Created")
+
+
+def test_line_ends_in_an_adapters_words_begin_no_header():
+    reply = Reply(200, b"x", "text/plain\r\nA: b", {"X-Name": "one\r\nSet-Cookie: two\0"})
+    head = to_bytes(reply).partition(b"\r\n\r\n")[0].split(b"\r\n")
+    assert b"X-Name: oneSet-Cookie: two" in head
+    assert not [line for line in head if line.startswith((b"A:", b"Set-Cookie"))]
+    assert to_response(reply).headers["X-Name"] == "oneSet-Cookie: two"
