@@ -21,6 +21,8 @@ _GRIEVANCE = 12.0
 """The same where a demand, a harm or an annoyance is stated, and neither asked about nor wrapped in thanks or a proposal."""
 _STATED = frozenset({"demanding", "harmed", "annoyed"})
 _WRAPPED = frozenset({"question", "asking", "thankful", "proposing"})
+_PRAISING = frozenset({"thankful", "helped"})
+"""Without one of these nothing is praise: the words around (a lobby manager, a staff number) stand in complaints too."""
 _JUDGED = 4_000
 """Characters that are looked at: what a message is stands at its beginning."""
 
@@ -55,6 +57,8 @@ class KindRules:
         weights = self._scorer.judge({hit[0] for hit in scan.hits}, cues)
         plain = not cues.isdisjoint(_STATED) and cues.isdisjoint(_WRAPPED)
         weights[Kind.COMPLAINT] *= _DOUBT * (_GRIEVANCE if plain else 1)
+        if cues.isdisjoint(_PRAISING):
+            weights[Kind.PRAISE] = 0
         return max(Kind, key=lambda kind: (weights[kind], kind is Kind.COMPLAINT))
 
     def find_cues(self, words: str) -> set[str]:

@@ -58,3 +58,10 @@ def test_only_the_customer_of_a_written_conversation_counts() -> None:
 def test_the_kind_stands_in_the_complaint() -> None:
     assert read("请问开对公账户需要带什么材料？").kind is Kind.INQUIRY
     assert read("请问开对公账户需要带什么材料？", kind=Kind.SUGGESTION).kind is Kind.SUGGESTION
+
+
+@pytest.mark.parametrize(
+    "text", ["大堂经理王某推搡我母亲，工号8123", "大堂经理扇我耳光", "柜员骂我", "有个柜员骗我妈买保险"]
+)
+def test_nothing_is_praise_that_says_no_good_word(text: str):
+    assert read(text).kind is not Kind.PRAISE
