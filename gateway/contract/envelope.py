@@ -16,8 +16,8 @@ class Thread:
 
     `key` is unique inside the channel instance, e.g. a call id or an openid.
     `window_ms`: a gap longer than this since the last envelope starts a new matter; None: never.
-    `sequential`: as in `Envelope`.
     `ends`: this envelope is the last of its matter (the customer said 完毕); the next one starts afresh.
+    `sequential`: as in `Envelope`.
     """
 
     key: str

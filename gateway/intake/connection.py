@@ -124,6 +124,7 @@ class Connection(web.RequestHandler):
         if (
             not at_rest
             or not payload.is_eof()
+            or payload.exception() is not None
             or message.should_close
             or message.upgrade
             or message.compression
@@ -139,9 +140,12 @@ class Connection(web.RequestHandler):
 
     async def _serve(self, message: RawRequestMessage, body: bytes) -> None:
         try:
-            reply = await self._answer(message, body, self._remote)
+            try:
+                sent = to_bytes(await self._answer(message, body, self._remote))
+            except Exception as bug:  # a reply that cannot be written, e.g. half a character in a header
+                sent = to_bytes(self._describe_error(500, bug))
             if self.transport is not None:
-                self.transport.write(to_bytes(reply))
+                self.transport.write(sent)
         finally:
             self._answering = None
             self._request_in_progress = False

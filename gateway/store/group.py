@@ -46,7 +46,10 @@ class _Job:
 
 
 class GroupWriter:
-    """`keep` makes the Plan that keeps many calls, in hope or without (see accepting.keep). Everything public belongs to the event loop's thread."""
+    """`keep` makes the Plan that keeps many calls, in hope or without (see accepting.keep).
+
+    Everything public belongs to the event loop's thread.
+    """
 
     def __init__(
         self,

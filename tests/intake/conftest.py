@@ -66,6 +66,8 @@ class Party:
         ]
 
     def reply(self, call: Call, accepted: Sequence[Accepted]) -> Reply:
+        if call.body == b"unwritable":
+            return Reply(201, b"", headers={"X-Name": "\ud800"})
         return Reply(201, json.dumps({"receipt": accepted[0].receipt, "duplicate": accepted[0].duplicate}).encode())
 
     def refuse(self, call: Call, error: AdapterError) -> Reply | None:

@@ -103,3 +103,18 @@ def test_line_ends_in_an_adapters_words_begin_no_header():
     assert b"X-Name: oneSet-Cookie: two" in head
     assert not [line for line in head if line.startswith((b"A:", b"Set-Cookie"))]
     assert to_response(reply).headers["X-Name"] == "oneSet-Cookie: two"
+
+
+async def test_a_reply_that_cannot_be_written_is_a_bug_told_to_the_caller_and_the_next_call_is_served(open_site: Open):
+    site = await open_site(Party())
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(make_request(b"first"))
+    await read_answer(reader)
+    await asyncio.sleep(0.02)
+    writer.write(make_request(b"unwritable"))
+    head, body = await read_answer(reader)
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"internal_error" in body
+    writer.write(make_request(b"next"))
+    assert (await read_answer(reader))[0].startswith(b"HTTP/1.1 201 ")
+    writer.close()
