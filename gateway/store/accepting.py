@@ -53,8 +53,23 @@ _TAKEN = Statement(select(complaints.c.receipt).where(is_in(complaints.c.receipt
 _THREADS = Statement(
     select(threads.c.key, threads.c.receipt, threads.c.last_ms, threads.c.ended)
     .where(is_in(threads.c.key, "keys"))
+    .order_by(threads.c.key)
     .with_for_update(),
     ("keys",),
+)
+_HOLD_UNREGISTERED = Statement(
+    select(inbox.c.id)
+    .where(is_in(inbox.c.receipt, "receipts"), UNREGISTERED)
+    .order_by(inbox.c.receipt, inbox.c.part)
+    .with_for_update(),
+    ("receipts",),
+)
+_HOLD_REGISTERED = Statement(
+    select(complaints.c.id)
+    .where(is_in(complaints.c.receipt, "receipts"))
+    .order_by(complaints.c.receipt)
+    .with_for_update(),
+    ("receipts",),
 )
 _KEEP_ENVELOPE = insert_into(envelopes)
 _OPEN_INBOX = insert_into(inbox)
@@ -227,7 +242,11 @@ def _is_open(found: _OpenThread, thread: Thread, received_at: Millis) -> bool:
 
 
 def _find_last_parts(receipts: Sequence[Receipt]) -> Plan[dict[Receipt, int]]:
-    """The receipts among these that exist, with the place of the last envelope under each."""
+    """The receipts among these that exist, with the place of the last envelope under each. They are held first, so that
+    no other node adds to them or registers what was added before this transaction has ended.
+    """
+    yield from ask_for(_HOLD_UNREGISTERED, receipts)
+    yield from ask_for(_HOLD_REGISTERED, receipts)
     found = {row[0]: row[1] for row in (yield from ask_for(_LAST_REGISTERED, receipts))}
     for receipt, part in (yield from ask_for(_LAST_UNREGISTERED, receipts)):
         found[receipt] = max(part, found.get(receipt, 0))

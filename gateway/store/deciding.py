@@ -9,7 +9,7 @@ from gateway.states import DUTY_MOVES, ENVELOPE_MOVES, DutyState, EnvelopeState
 from gateway.store.accepting import WRITE_HISTORY, DrawReceipt, draw_one
 from gateway.store.plan import Plan, Row, Statement, ask_for, is_in, put
 from gateway.store.rows import Target
-from gateway.store.settling import DISMISS, LET_NEXT_GO
+from gateway.store.settling import DISMISS, HOLD_COMPLAINTS, LET_NEXT_GO
 from gateway.store.tables import duties, inbox
 
 _ENVELOPES = Statement(
@@ -105,6 +105,7 @@ def dismiss(ids: Sequence[str], why: str, by: str, now: Millis) -> Plan[list[boo
             yield from put(DISMISS, [(now, "dismissed_by_person", why, duty_id)])
             dismissed[duty_id] = (now, "duty", duty_id, "duty.dismissed", state, "dismissed", note)
             if target == Target.SYSTEM:
+                yield from ask_for(HOLD_COMPLAINTS, [complaint_id])
                 yield from put(LET_NEXT_GO, [(complaint_id, instance)])
     yield from put(WRITE_HISTORY, list(dismissed.values()))
     return [subject_id in dismissed for subject_id in ids]

@@ -1,6 +1,11 @@
 """Bringing a database to the version of this code, and refusing one that is not.
 
 The steps are Alembic revisions in `migrations/versions`; Alembic itself is loaded only when something is migrated.
+
+A step may name the oldest version of this program that can still work on the database after it, in a variable `serves`
+beside its `revision`. On PostgreSQL that is kept with the database, and programs from there on accept it: migrate first,
+then restart the nodes one by one. A step that names none serves its own version only. (An embedded database has one
+program, which migrates it when it starts.)
 """
 
 from collections.abc import Iterator
@@ -11,42 +16,65 @@ from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
+from config.secret import Secret
 from gateway.store.port import SchemaMismatch, StoreUnavailable
 from gateway.store.sqlite_connection import create_file, find_path
 from gateway.store.tables import REVISION
 
 
-def migrate(url: str) -> None:
-    """Creates the database if there is none. All steps are one transaction; a second caller waits and finds it done.
+def migrate(url: str, password: Secret | None = None) -> None:
+    """Creates an embedded database if there is none; on PostgreSQL, the tables in a database that is there. All steps
+    are one transaction; a second caller waits and finds it done.
 
     Raises SchemaMismatch if the database is newer than this code, StoreUnavailable if it cannot be used.
     """
-    from alembic import command
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
+    if is_postgres(url):
+        from gateway.store import postgres_migration
 
+        postgres_migration.migrate(url, password)
+        return
     path = find_path(url)
     try:
         create_file(path)
     except OSError as error:
         raise StoreUnavailable(f"the database cannot be created: {error.strerror}") from error
-    config = Config()
-    config.set_main_option("script_location", "gateway.store:migrations")
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     with _connect(url) as connection:
         # WAL stays with the file; it cannot be set inside a transaction.
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        current = _read_revision(connection)
-        if current is not None and current not in known:
-            raise SchemaMismatch(_say_newer(current))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        upgrade(connection)
         connection.commit()
 
 
-def current_revision(url: str) -> str | None:
+def upgrade(connection: Connection) -> str:
+    """Runs the steps that are missing inside the connection's transaction; returns the oldest version of this program
+    that can work on the outcome. Raises SchemaMismatch.
+    """
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", "gateway.store:migrations")
+    scripts = ScriptDirectory.from_config(config)
+    current = _read_revision(connection)
+    if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+        raise SchemaMismatch(_say_newer(current))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    return str(getattr(scripts.get_revision("head").module, "serves", REVISION))
+
+
+def is_postgres(url: str) -> bool:
+    return url.startswith(("postgresql:", "postgres:"))
+
+
+def current_revision(url: str, password: Secret | None = None) -> str | None:
     """The revision a database is at; None if there is no database, or an empty one. Raises StoreUnavailable."""
+    if is_postgres(url):
+        from gateway.store import postgres_migration
+
+        return postgres_migration.current_revision(url, password)
     path = find_path(url)
     if not path.exists() or path.stat().st_size == 0:
         return None
@@ -55,15 +83,21 @@ def current_revision(url: str) -> str | None:
 
 
 def check_revision(url: str) -> None:
-    """Raises SchemaMismatch unless the database is at the revision of this code."""
-    current = current_revision(url)
+    """Raises SchemaMismatch unless the embedded database is at the revision of this code."""
+    judge_revision(current_revision(url))
+
+
+def judge_revision(current: str | None, serves: str | None = None) -> None:
+    """Raises SchemaMismatch unless this code can work on a database at that revision. `serves`: the oldest version of
+    this program that can, as the newest step said; None: that of the step itself.
+    """
     if current is None:
         raise SchemaMismatch("there is no database yet; run `huiyin migrate`")
     if current < REVISION:
         raise SchemaMismatch(
             f"the database is at version {current}, this program needs {REVISION}; run `huiyin migrate`"
         )
-    if current != REVISION:
+    if (serves or current) > REVISION:
         raise SchemaMismatch(_say_newer(current))
 
 

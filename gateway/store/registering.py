@@ -88,12 +88,12 @@ _EARLIER = Statement(
     .order_by(complaints.c.receipt, inbox.c.part),
     ("receipts",),
 )
-_COMPLAINTS = Statement(
-    select(complaints.c.receipt, complaints.c.id, complaints.c.version)
-    .where(is_in(complaints.c.receipt, "receipts"))
-    .with_for_update(),
-    ("receipts",),
+_found_complaints = select(complaints.c.receipt, complaints.c.id, complaints.c.version).where(
+    is_in(complaints.c.receipt, "receipts")
 )
+_COMPLAINTS = Statement(_found_complaints, ("receipts",))
+_HOLD_COMPLAINTS = Statement(_found_complaints.order_by(complaints.c.receipt).with_for_update(), ("receipts",))
+"""Held before their duties are looked at, as `settle` does: a step is never planned behind one that is just finishing."""
 _CLAIMS = Statement(
     select(inbox.c.id, inbox.c.claim, inbox.c.code).where(is_in(inbox.c.id, "ids"), _ACCEPTED).with_for_update(),
     ("ids",),
@@ -304,7 +304,7 @@ def reread(result: Registered, now: Millis) -> Plan[bool]:
 def _read_current(results: Sequence[Registered]) -> Plan[tuple[_Current, set[tuple[str, str]]]]:
     """The complaints there are, and at which systems they have unfinished steps."""
     receipts = [result.item.receipt for result in results if result.item.receipt]
-    current: _Current = {row[0]: (row[1], row[2]) for row in (yield from ask_for(_COMPLAINTS, receipts))}
+    current: _Current = {row[0]: (row[1], row[2]) for row in (yield from ask_for(_HOLD_COMPLAINTS, receipts))}
     busy = yield from ask_for(_UNFINISHED, [complaint_id for complaint_id, _ in current.values()])
     return current, {(row[0], row[1]) for row in busy}
 

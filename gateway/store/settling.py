@@ -119,6 +119,10 @@ LET_NEXT_GO = Statement(
     .values(held=False),
     ("of_complaint", "of_instance"),
 )
+HOLD_COMPLAINTS = Statement(
+    select(complaints.c.id).where(is_in(complaints.c.id, "ids")).order_by(complaints.c.id).with_for_update(), ("ids",)
+)
+"""Before LET_NEXT_GO: a version that is just being registered may plan a step behind the one that finishes here."""
 _FORGET_TICKET = Statement(
     delete(tickets).where(
         tickets.c.complaint_id == bindparam("of_complaint"), tickets.c.instance == bindparam("of_instance")
@@ -276,6 +280,7 @@ def settle(outcomes: Sequence[Settled], now: Millis) -> Plan[list[bool]]:
     yield from put(_SETTLE, settled)
     yield from put(_FORGET_TICKET, list(learnt))
     yield from put(_LEARN_TICKET, [(*at, ticket, now) for at, ticket in learnt.items()])
+    yield from ask_for(HOLD_COMPLAINTS, sorted({complaint_id for complaint_id, _ in finished}))
     yield from put(LET_NEXT_GO, list(finished))
     yield from put(OWE, born)
     yield from put(WRITE_HISTORY, moves)
@@ -287,7 +292,10 @@ def extend(held: Sequence[Duty], now: Millis, lease_ms: int) -> Plan[None]:
 
 
 def cancel_warnings(receipt: Receipt, by: str, now: Millis) -> Plan[int]:
-    ids = [row[0] for row in (yield Ask(_WARNINGS, (receipt,)))]
+    ids: list[str] = [row[0] for row in (yield Ask(_WARNINGS, (receipt,)))]
+    # Asked again until nothing is new: one that was just being told may have left the next of its ladder.
+    while len(again := (yield Ask(_WARNINGS, (receipt,)))) > len(ids):
+        ids = [row[0] for row in again]
     yield from put(DISMISS, [(now, "acknowledged", "", duty_id) for duty_id in ids])
     yield from put(
         WRITE_HISTORY,

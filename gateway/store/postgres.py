@@ -1,0 +1,93 @@
+"""The distributed engine: any number of nodes on one PostgreSQL, no node knowing another.
+
+Accepts are committed in groups; everything else is a transaction of its own on a pooled connection. Rows that two
+nodes could both want are locked, skipped or unique, whichever the Plan says; what collides all the same is run again.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from config.secret import Secret
+from gateway.contract.clock import Clock
+from gateway.ops.killpoints import point
+from gateway.store.accepting import Call, DrawReceipt, Outcome, keep
+from gateway.store.plan import Plan
+from gateway.store.postgres_connection import ATTEMPTS, READ, Connection, Server, find_address
+from gateway.store.postgres_group import FLIGHTS, GroupCommit
+from gateway.store.postgres_migration import check_connected
+from gateway.store.postgres_statements import run
+from gateway.store.sql_store import SqlStore
+
+T = TypeVar("T")
+
+
+class PostgresStore(SqlStore):
+    """`url` as in postgresql://user@host/database. `queue_limit`: accepts that may wait for their commit.
+    `pool_size`: connections for all that is not an accept.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        draw_receipt: DrawReceipt,
+        clock: Clock,
+        password: Secret | None = None,
+        queue_limit: int = 5_000,
+        pool_size: int = 10,
+    ) -> None:
+        engine = PostgresEngine(
+            url, password, draw_receipt=draw_receipt, clock=clock, queue_limit=queue_limit, pool_size=pool_size
+        )
+        super().__init__(engine, draw_receipt=draw_receipt, clock=clock)
+
+
+class PostgresEngine:
+    """Implements `gateway.store.sql_store.Engine`."""
+
+    def __init__(
+        self,
+        url: str,
+        password: Secret | None,
+        *,
+        draw_receipt: DrawReceipt,
+        clock: Clock,
+        queue_limit: int,
+        pool_size: int,
+    ) -> None:
+        self._draw_receipt = draw_receipt
+        self._clock = clock
+        self._server = Server(find_address(url, password), accepting=FLIGHTS, others=pool_size)
+        self._groups = GroupCommit(self._keep, queue_limit)
+
+    async def open(self) -> None:
+        """Raises StoreUnavailable; SchemaMismatch, one of its kind, if the database is of another version."""
+        await self._server.open()
+        try:
+            await self._server.transact("open", check_connected)
+        except BaseException:
+            await self._server.close()
+            raise
+        self._groups.start()
+
+    async def close(self) -> None:
+        await self._groups.stop()
+        await self._server.close()
+
+    def accept(self, call: Call) -> Awaitable[Outcome]:
+        return self._groups.accept(call)
+
+    async def write(self, kind: str, plan: Callable[[], Plan[T]]) -> T:
+        return await self._server.transact(kind, lambda connection: run(connection, plan()))
+
+    async def read(self, plan: Callable[[], Plan[T]]) -> T:
+        return await self._server.transact("read", lambda connection: run(connection, plan()), begin=READ)
+
+    async def _keep(self, calls: Sequence[Call], hopeful: bool) -> Sequence[Outcome]:
+        async def work(connection: Connection) -> Sequence[Outcome]:
+            now = self._clock.now_ms()
+            outcomes = await run(connection, keep(calls, now, self._draw_receipt, hopeful=hopeful))
+            point("accept.after_insert")
+            return outcomes
+
+        return await self._server.transact("accept", work, attempts=1 if hopeful else ATTEMPTS)

@@ -1,0 +1,301 @@
+"""PostgreSQL as the store uses it: where it is, connections with their limits, transactions, and its absence.
+
+While the server cannot be reached, callers hear so at once; one of them tries again after a pause that grows. Nothing
+that was sent and not answered is sent again here: whether it was committed is unknown, and the sender's own retry,
+under its key, finds out.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import asyncpg
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from config.secret import Secret
+from gateway.ops.killpoints import point
+from gateway.ops.logs import log
+from gateway.store.port import StoreUnavailable
+
+T = TypeVar("T")
+Connection: TypeAlias = "asyncpg.Connection[Any]"
+
+CONNECT_S = 5.0
+STATEMENT_S = 30.0
+LOCK_S = 3.0
+"""Longer than the server takes to find a deadlock (1 s, `deadlock_timeout`)."""
+IDLE_IN_TRANSACTION_S = 10.0
+"""A process that stops in the middle of a transaction lets go of its locks after this."""
+WAIT_S = 10.0
+"""How long a caller waits for a free connection."""
+SHORTEST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 5.0
+ATTEMPTS = 6
+"""Runs of one transaction that other nodes keep colliding with."""
+
+WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+"""Rows that are changed are locked first and read after: each statement sees what was committed before it."""
+READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+"""One snapshot for the whole Plan."""
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_COLLISIONS = frozenset({"40001", "40P01", "23505"})
+"""serialization_failure, deadlock_detected, unique_violation: another node was quicker; run again, it shows."""
+_BUSY = frozenset({"55P03", "57014"})
+"""lock_not_available, query_canceled (statement_timeout)."""
+_AWAY_CLASSES = frozenset({"08", "28", "3D", "53", "57", "58", "XX"})
+"""connection, authorization, no such database, resources (disk full), operator intervention, system, internal."""
+_AWAY = frozenset({"25006", "25P03"})
+"""read_only_sql_transaction (a standby), idle_in_transaction_session_timeout."""
+
+
+class ServerAway(StoreUnavailable):
+    """The server cannot be reached or cannot commit; not the fault of what it was asked."""
+
+
+class StatementFailed(Exception):
+    """A mistake in a statement or its values. The text is the server's name for it and never a value."""
+
+    def __init__(self, name: str, sqlstate: str) -> None:
+        super().__init__(f"PostgreSQL refused a statement: {name}")
+        self.sqlstate = sqlstate
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the database is and who asks. `url` holds no password."""
+
+    url: str
+    password: Secret | None = None
+
+
+def find_address(url: str, password: Secret | None = None) -> Address:
+    """`postgresql://user@host:port/database?sslmode=...`. Raises ValueError for anything else, or with a password."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError("the store's url is not of the form postgresql://user@host/database") from None
+    if parsed.drivername not in ("postgresql", "postgres") or not parsed.database:
+        raise ValueError("the store's url is not of the form postgresql://user@host/database")
+    if parsed.password is not None or "password" in parsed.query:
+        raise ValueError(
+            "the store's url holds a password; put it into store.password_file or HUIYIN__STORE__PASSWORD"
+        )
+    return Address(url, password)
+
+
+def _settle(patient: bool) -> Mapping[str, str]:
+    def to_ms(seconds: float) -> str:
+        return str(round(seconds * 1000))
+
+    return {
+        "application_name": "huiyin",
+        "client_encoding": "UTF8",
+        "statement_timeout": "0" if patient else to_ms(STATEMENT_S),
+        "lock_timeout": to_ms(60) if patient else to_ms(LOCK_S),
+        "idle_in_transaction_session_timeout": "0" if patient else to_ms(IDLE_IN_TRANSACTION_S),
+        # Short statements; compiling them costs more than it gives.
+        "jit": "off",
+    }
+
+
+def _options(address: Address, *, patient: bool) -> dict[str, Any]:
+    password = address.password.get_secret_value() if address.password is not None else None
+    return {
+        "dsn": address.url,
+        # Without one asyncpg looks into PGPASSWORD and ~/.pgpass, as every PostgreSQL program does.
+        **({"password": password} if password is not None else {}),
+        "timeout": CONNECT_S,
+        # The net under statement_timeout, for a server or a network that says nothing any more.
+        "command_timeout": None if patient else STATEMENT_S + 5,
+        "server_settings": dict(_settle(patient)),
+        "statement_cache_size": 256,
+        # Of several hosts, and after a failover, the one that takes writes.
+        "target_session_attrs": "read-write",
+    }
+
+
+async def connect(address: Address, *, patient: bool = False) -> Connection:
+    """One connection. `patient`: without time limits, for a migration. Raises what asyncpg raises."""
+    return await asyncpg.connect(**_options(address, patient=patient))
+
+
+def is_away(error: BaseException) -> bool:
+    """The server, the network or the disk, and not a mistake in a statement or its values."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = _find_state(error)
+        return (state[:2] in _AWAY_CLASSES or state in _AWAY) and state not in _BUSY
+    if isinstance(error, asyncpg.InterfaceError):
+        return not isinstance(error, ValueError)  # that is a value of the wrong type
+    return isinstance(error, (OSError, TimeoutError, asyncpg.InternalClientError))
+
+
+def _find_state(error: asyncpg.PostgresError) -> str:
+    return getattr(error, "sqlstate", None) or ""
+
+
+def say_away(error: BaseException) -> str:
+    return f"the database cannot be used now ({type(error).__name__})"
+
+
+class _Gate:
+    """Closed for a growing while after the server was not reached, open again with the first that reaches it."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._closed_until = 0.0
+        self._reason = ""
+
+    def check(self) -> None:
+        left = self._closed_until - asyncio.get_running_loop().time()
+        if left > 0:
+            raise ServerAway(self._reason, after_s=max(1, round(left + 0.5)))
+
+    def note_failure(self, reason: str) -> None:
+        if not self._failures:
+            log.warning("store.away", reason=reason)
+        self._failures += 1
+        longest = min(LONGEST_PAUSE_S, SHORTEST_PAUSE_S * 2 ** min(self._failures, 10))
+        # Jitter, so that the nodes do not all come back in one moment.
+        self._closed_until = asyncio.get_running_loop().time() + longest * random.uniform(0.5, 1)  # noqa: S311
+        self._reason = reason
+
+    def note_success(self) -> None:
+        if self._failures:
+            log.info("store.back", failures=self._failures)
+            self._failures, self._closed_until = 0, 0.0
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg publishes no types
+    def get_reset_query(self) -> str:
+        """Nothing but transactions happens here, so there is nothing to reset: a round trip saved per transaction."""
+        return ""
+
+
+class Server:
+    """Transactions on pooled connections: of `accepting` connections for accepts, which nothing else may use up, and
+    of `others` for everything else.
+    """
+
+    def __init__(self, address: Address, *, accepting: int, others: int) -> None:
+        self._address = address
+        self._limits = {"accept": accepting, "others": others}
+        self._pools: dict[str, asyncpg.Pool[Any]] = {}
+        self._gate = _Gate()
+
+    async def open(self) -> None:
+        """Connects to nothing yet."""
+        for name, limit in self._limits.items():
+            pool = asyncpg.create_pool(
+                min_size=0,
+                max_size=limit,
+                max_inactive_connection_lifetime=300,
+                connection_class=_Connection,
+                init=_insist_on_durability,
+                **_options(self._address, patient=False),
+            )
+            self._pools[name] = await pool
+
+    async def close(self) -> None:
+        """Waits a little for transactions under way, then cuts them off."""
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            try:
+                async with asyncio.timeout(WAIT_S):
+                    await pool.close()
+            except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                pool.terminate()
+
+    async def transact(
+        self,
+        kind: str,
+        work: Callable[[Connection], Awaitable[T]],
+        *,
+        begin: str = WRITE,
+        attempts: int = ATTEMPTS,
+    ) -> T:
+        """One transaction, run again from the start where it collided with one of another node.
+
+        Raises ServerAway, StoreUnavailable (too busy), StatementFailed, or what `work` raised; then nothing was kept,
+        except that after ServerAway it may have been.
+        """
+        for attempt in range(1, attempts + 1):
+            try:
+                return await self._transact_once(kind, work, begin)
+            except asyncpg.PostgresError as error:
+                state = _find_state(error)
+                if state in _BUSY:
+                    raise StoreUnavailable(f"the database is too busy ({type(error).__name__})", after_s=1) from None
+                collided = state in _COLLISIONS or isinstance(error, asyncpg.InvalidCachedStatementError)
+                if not collided or attempt == attempts:
+                    raise StatementFailed(type(error).__name__, state) from None
+            except asyncpg.InterfaceError as error:
+                raise StatementFailed(type(error).__name__, "") from None
+            await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _transact_once(self, kind: str, work: Callable[[Connection], Awaitable[T]], begin: str) -> T:
+        async with self._hold(kind) as connection:
+            point(f"{kind}.before_begin")
+            await connection.execute(begin)
+            try:
+                result = await work(connection)
+                point(f"{kind}.before_commit")
+                await connection.execute("COMMIT")
+            except Exception as error:
+                if not is_away(error):
+                    await connection.execute("ROLLBACK")
+                raise
+            point(f"{kind}.after_commit")
+            return result
+
+    @asynccontextmanager
+    async def _hold(self, kind: str) -> AsyncIterator[Connection]:
+        pool = self._pools.get("accept" if kind == "accept" else "others")
+        if pool is None:
+            raise StoreUnavailable("the store is not open")
+        self._gate.check()
+        connection = await self._take(pool)
+        try:
+            yield connection
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                connection.terminate()  # cancelled in the middle of something
+            elif is_away(error):
+                # A connection that failed is not trusted again.
+                connection.terminate()
+                raise ServerAway(say_away(error)) from None
+            raise
+        finally:
+            await self._give_back(pool, connection)
+
+    async def _take(self, pool: "asyncpg.Pool[Any]") -> Connection:
+        try:
+            connection: Connection = await pool.acquire(timeout=WAIT_S)
+        except Exception as error:
+            if isinstance(error, TimeoutError) and pool.get_size() >= pool.get_max_size():
+                raise StoreUnavailable("all connections to the database are in use", after_s=1) from None
+            if not is_away(error):
+                raise
+            self._gate.note_failure(say_away(error))
+            raise ServerAway(say_away(error)) from None
+        self._gate.note_success()
+        return connection
+
+    async def _give_back(self, pool: "asyncpg.Pool[Any]", connection: Connection) -> None:
+        try:
+            await pool.release(connection)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            # What the transaction did is known already; only the connection is lost.
+            connection.terminate()
+
+
+async def _insist_on_durability(connection: Connection) -> None:
+    """A commit must have reached the disk. What is stricter (`remote_apply`) stays."""
+    await connection.execute(
+        "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+    )

@@ -1,0 +1,160 @@
+"""Group commit on PostgreSQL: all callers of a turn of the event loop, and all who wait meanwhile, share a transaction.
+
+One group is under way at a time, as that measured best; a second joins it when a whole group waits, or when the first
+takes unusually long (it waits for a row that another node holds).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from gateway.store.accepting import Call, Outcome
+from gateway.store.port import StoreUnavailable
+
+GROUP_LIMIT = 256
+"""Calls in one transaction: bounds how long the first of them waits for the last."""
+GROUP_BYTES = 16 * 1024 * 1024
+FLIGHTS = 2
+PATIENCE_S = 0.05
+CAREFUL_GROUPS = 16
+"""Groups that look every key up after one in which a known key came again."""
+
+
+class _Job:
+    __slots__ = ("call", "error", "future", "result", "size")
+
+    def __init__(self, call: Call, future: asyncio.Future[Outcome]) -> None:
+        self.call = call
+        self.future = future
+        self.size = sum(len(envelope.raw) for envelope in call.envelopes)
+        self.result: Outcome | None = None
+        self.error: BaseException | None = None
+
+
+Keep = Callable[[Sequence[Call], bool], Awaitable[Sequence[Outcome]]]
+"""Keeps calls in one transaction, in hope or without (see accepting.keep); without, it is run again on a collision."""
+
+
+class GroupCommit:
+    def __init__(self, keep: Keep, queue_limit: int) -> None:
+        self._keep = keep
+        self._queue_limit = queue_limit
+        self._waiting: list[_Job] = []
+        self._accepting = 0
+        self._groups_without_hope = 0
+        self._flights: set[asyncio.Task[None]] = set()
+        self._launched_at = 0.0
+        self._turn_is_marked = False
+        self._open = False
+
+    def start(self) -> None:
+        self._open = True
+
+    async def stop(self) -> None:
+        """Commits what is queued."""
+        self._open = False
+        while self._flights or self._waiting:
+            self._launch()
+            await asyncio.wait(self._flights)
+
+    def accept(self, call: Call) -> asyncio.Future[Outcome]:
+        if not self._open:
+            raise StoreUnavailable("the store is not open")
+        if self._accepting >= self._queue_limit:
+            raise StoreUnavailable("too many are waiting for their commit", after_s=1)
+        self._accepting += 1
+        loop = asyncio.get_running_loop()
+        job = _Job(call, loop.create_future())
+        self._waiting.append(job)
+        if not self._turn_is_marked:
+            self._turn_is_marked = True
+            loop.call_soon(self._end_turn)
+        return job.future
+
+    def _end_turn(self) -> None:
+        self._turn_is_marked = False
+        self._launch()
+
+    def _launch(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting and self._may_fly(loop.time()):
+            group = self._take_group()
+            self._launched_at = loop.time()
+            flight = loop.create_task(self._fly(group), name="store.group")
+            self._flights.add(flight)
+            flight.add_done_callback(self._land)
+            loop.call_later(PATIENCE_S, self._launch)
+
+    def _may_fly(self, now: float) -> bool:
+        if not self._flights:
+            return True
+        late = now - self._launched_at >= PATIENCE_S
+        return len(self._flights) < FLIGHTS and (late or len(self._waiting) >= GROUP_LIMIT)
+
+    def _take_group(self) -> list[_Job]:
+        count = size = 0
+        for job in self._waiting[:GROUP_LIMIT]:
+            size += job.size
+            if count and size > GROUP_BYTES:
+                break
+            count += 1
+        group, self._waiting = self._waiting[:count], self._waiting[count:]
+        return group
+
+    def _land(self, flight: asyncio.Task[None]) -> None:
+        self._flights.discard(flight)
+        self._launch()
+
+    async def _fly(self, group: Sequence[_Job]) -> None:
+        try:
+            await self._commit_hopefully(group)
+        finally:
+            for job in group:
+                self._accepting -= 1
+                if job.future.done():  # cancelled by its caller; the commit stands
+                    continue
+                if job.error is not None:
+                    job.future.set_exception(job.error)
+                elif job.result is not None:
+                    job.future.set_result(job.result)
+                else:
+                    job.future.set_exception(StoreUnavailable("the store was stopped"))
+
+    async def _commit_hopefully(self, group: Sequence[_Job]) -> None:
+        if self._groups_without_hope:
+            self._groups_without_hope -= 1
+        else:
+            try:
+                await self._commit(group, hopeful=True)
+            except StoreUnavailable as error:
+                _fail(group, error)
+                return
+            except Exception:
+                # A sender that repeats itself rarely does so once.
+                self._groups_without_hope = CAREFUL_GROUPS
+            else:
+                return
+        await self._commit_carefully(group)
+
+    async def _commit_carefully(self, group: Sequence[_Job]) -> None:
+        try:
+            await self._commit(group, hopeful=False)
+        except StoreUnavailable as error:
+            _fail(group, error)
+        except Exception as error:
+            if len(group) == 1:
+                _fail(group, error)
+                return
+            # One of them cannot be done: halve until it is alone, so that its neighbours do not suffer.
+            half = len(group) // 2
+            await self._commit_carefully(group[:half])
+            await self._commit_carefully(group[half:])
+
+    async def _commit(self, group: Sequence[_Job], *, hopeful: bool) -> None:
+        outcomes = await self._keep([job.call for job in group], hopeful)
+        for job, outcome in zip(group, outcomes, strict=True):
+            job.result = outcome
+
+
+def _fail(group: Sequence[_Job], error: BaseException) -> None:
+    for job in group:
+        job.error = error
