@@ -119,6 +119,14 @@ def _fill_from_files(values: Tree, model: type[BaseModel], where: str) -> Tree:
         lines = [line.strip() for line in text.splitlines()]
         # An empty line must not become an empty secret that lets anybody in.
         filled[target] = [line for line in lines if line] if many else text
+    for name, section in model.model_fields.items():
+        below = filled.get(name)
+        if (
+            isinstance(below, dict)
+            and isinstance(section.annotation, type)
+            and issubclass(section.annotation, BaseModel)
+        ):
+            filled[name] = _fill_from_files(below, section.annotation, f"{where}.{name}" if where else name)
     return filled
 
 

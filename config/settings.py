@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from config.secret import Secret
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -15,10 +17,15 @@ class _Section(BaseModel):
 
 class StoreSettings(_Section):
     url: str = ""
-    """`sqlite:///path`; empty: `huiyin.db` in the data directory."""
+    """`sqlite:///path` or `postgresql://user@host/database`; empty: `huiyin.db` in the data directory."""
+    password: Secret | None = None
+    """Of the PostgreSQL user. None: as PGPASSWORD or ~/.pgpass say."""
+    pool_size: Annotated[int, Field(ge=1, le=500)] = 10
+    """PostgreSQL connections of one process for all but accepts and hints, which have three of their own."""
     queue_limit: Annotated[int, Field(ge=1)] = 5_000
     """Accepts waiting for their commit; above it callers get 503."""
     min_free_mb: Annotated[int, Field(ge=0)] = 64
+    """Of the disk under an embedded store."""
 
 
 class ServerSettings(_Section):

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -35,9 +36,12 @@ from gateway.stages.register import Planner, Register
 from gateway.stages.sweep import EVERY_S, Sweep
 from gateway.stages.words import Words
 from gateway.stages.workers import Workers
-from gateway.store.migrate import current_revision, migrate
+from gateway.store.migrate import current_revision, is_postgres, migrate
 from gateway.store.port import Store
 from gateway.store.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from gateway.store.postgres_hints import Hints
 
 VERSION = version("huiyin")
 REGISTER_LANES = 3
@@ -45,11 +49,23 @@ REGISTER_LANES = 3
 
 
 def find_store_url(settings: Settings) -> str:
-    """Raises SettingsError for an engine this version does not have."""
+    """Holds no secret. Raises SettingsError for an engine this version does not have, or one that is not installed."""
     url = settings.store.url or f"sqlite:///{Path(settings.data_dir) / 'huiyin.db'}"
-    if not url.startswith("sqlite:///") or url == "sqlite:///":
+    if is_postgres(url):
+        try:
+            from gateway.store.postgres_connection import find_address
+        except ImportError:
+            raise SettingsError(
+                "settings: store.url: PostgreSQL needs the extra `postgres`: pip install 'huiyin[postgres]'"
+            ) from None
+        try:
+            find_address(url)
+        except ValueError as error:
+            raise SettingsError(f"settings: store.url: {error}") from None
+    elif not url.startswith("sqlite:///") or url == "sqlite:///":
         raise SettingsError(
-            f"settings: store.url: this version stores in sqlite:///path, not in {url.partition(':')[0]}"
+            "settings: store.url: this version stores in sqlite:///path or postgresql://user@host/database, "
+            f"not in {url.partition(':')[0]}"
         )
     return url
 
@@ -64,8 +80,20 @@ def make_data_dir(settings: Settings) -> None:
 
 def open_store(settings: Settings) -> Store:
     """Raises SettingsError as above."""
+    url = find_store_url(settings)
+    if is_postgres(url):
+        from gateway.store.postgres import PostgresStore
+
+        return PostgresStore(
+            url,
+            password=settings.store.password,
+            draw_receipt=draw_receipt,
+            clock=SystemClock(),
+            queue_limit=settings.store.queue_limit,
+            pool_size=settings.store.pool_size,
+        )
     return SqliteStore(
-        find_store_url(settings),
+        url,
         draw_receipt=draw_receipt,
         clock=SystemClock(),
         queue_limit=settings.store.queue_limit,
@@ -73,12 +101,28 @@ def open_store(settings: Settings) -> Store:
     )
 
 
+def open_hints(settings: Settings, heard: Callable[[str], None]) -> "Hints | None":
+    """Between the nodes on one PostgreSQL; there is nobody else at an embedded store."""
+    url = find_store_url(settings)
+    if not is_postgres(url):
+        return None
+    from gateway.store.postgres_hints import Hints
+
+    return Hints(url, settings.store.password, heard)
+
+
 def migrate_store(settings: Settings) -> str:
     """Bring the database to this version; returns the revision it has now."""
     url = find_store_url(settings)
-    Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    migrate(url)
-    return current_revision(url) or "-"
+    if not is_postgres(url):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    migrate(url, settings.store.password)
+    return find_revision(settings) or "-"
+
+
+def find_revision(settings: Settings) -> str | None:
+    """None: there is no store yet. Raises SettingsError as above, and StoreUnavailable."""
+    return current_revision(find_store_url(settings), settings.store.password)
 
 
 class Gateway:
@@ -89,7 +133,11 @@ class Gateway:
         self._roles = roles
         self._clock = SystemClock()
         self._stop = asyncio.Event()
+        # What this process did wakes its own loops, and through hints those of other nodes.
+        self._loops = {role: Wake() for role in Role}
         self._wakes = {role: Wake() for role in Role}
+        for role in Role:
+            self._wakes[role].also(self._loops[role])
         self._tasks: list[asyncio.Task[None]] = []
         self._listeners: list[Listen] = []
         self.channels: dict[str, Channel] = {}
@@ -108,10 +156,15 @@ class Gateway:
         self._master_key = read_or_make_key(find_key_file(settings))
         self.house = open_house(settings, self._master_key, self._clock, self.public_url)
         self._open_parties()
-        if current_revision(find_store_url(settings)) is None:
+        if find_revision(settings) is None:
             migrate_store(settings)
         self.store = open_store(settings)
         await self.store.open()
+        self._hints = open_hints(settings, self._hear)
+        if self._hints is not None:
+            for role in Role:
+                self._wakes[role].also(partial(self._hints.tell, role.value))
+            self._hints.start()
         self._accept = Acceptance(self.store, self._wakes[Role.REGISTER])
         self._health = Health(self.store, VERSION)
         self._start_stages()
@@ -136,7 +189,7 @@ class Gateway:
         for listener in self._listeners:
             await listener.close()
         await self._runner.cleanup()
-        for wake in self._wakes.values():
+        for wake in self._loops.values():
             wake()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=self._settings.server.drain_s)
@@ -147,8 +200,16 @@ class Gateway:
         parties: list[System | Notifier] = [*self.systems.values(), *self.notices.values()]
         for party in parties:
             await party.close()
+        if self._hints is not None:
+            await self._hints.stop()
         await self.store.close()
         log.info("stopped")
+
+    def _hear(self, word: str) -> None:
+        """A hint of another node: the role that may have work, or "": all of them."""
+        for role, wake in self._loops.items():
+            if word in ("", role.value):
+                wake()
 
     # --- the parts -------------------------------------------------------------------------------------------------
 
@@ -200,7 +261,7 @@ class Gateway:
     def _run(self, name: str, role: Role, work: Callable[[], Awaitable[int]], poll_s: float | None = None) -> None:
         # Each loop has a wake of its own, because waiting clears it.
         wake = Wake()
-        self._wakes[role].also(wake)
+        self._loops[role].also(wake)
         pause = poll_s or self._settings.stages.poll_ms / 1000
         self._tasks.append(asyncio.create_task(drain(name, work, wake, self._stop, pause), name=name))
 

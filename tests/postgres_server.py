@@ -84,16 +84,17 @@ class PostgresServer:
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, user=self._user, stdout=log, stderr=log, cwd="/")
         deadline = time.monotonic() + START_LIMIT_S
-        while True:
-            try:
-                self.query("postgres", "SELECT 1")
-            except (OSError, asyncpg.PostgresError) as error:
-                log_text = (self._folder / "log").read_text("utf-8", "replace")
-                assert self._process.poll() is None, log_text
-                assert time.monotonic() < deadline, f"{error}\n{log_text}"
-                time.sleep(0.02)
-            else:
-                return
+        while not self._answers():
+            assert self._process.poll() is None, (self._folder / "log").read_text("utf-8", "replace")
+            assert time.monotonic() < deadline, (self._folder / "log").read_text("utf-8", "replace")
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        try:
+            self.query("postgres", "SELECT 1")
+        except (OSError, asyncpg.PostgresError):
+            return False
+        return True
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """SIGINT cuts all connections and stops in order; SIGQUIT stops as in a power cut, but for the disk's cache."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from config.keys import read_or_make_key
 from config.settings import Settings
 from gateway import plugins
-from gateway.app import find_key_file, find_store_url, migrate_store
+from gateway.app import find_key_file, find_revision, migrate_store
 from gateway.commands import Refusal
 from gateway.commands.opening import (
     STDIN,
@@ -32,7 +32,6 @@ from gateway.ops.time import SystemClock
 from gateway.stages.register import Planner, Register
 from gateway.stages.workers import Workers
 from gateway.states import EnvelopeState
-from gateway.store.migrate import current_revision
 from gateway.store.port import KeyConflict, Store
 
 BATCH = 200
@@ -50,7 +49,7 @@ def run_import(options: argparse.Namespace) -> int:
     missing = [name for name in options.files if name != STDIN and not Path(name).exists()]
     if missing:
         raise Refusal(f"there is no file {', '.join(missing)}")
-    if current_revision(find_store_url(settings)) is None:
+    if find_revision(settings) is None:
         migrate_store(settings)
     return asyncio.run(_import(settings, instance, options.files, options.format))
 

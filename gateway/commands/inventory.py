@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from config.load import SettingsError
 from config.settings import InstanceSettings, PromiseSettings, Settings
 from gateway import plugins
-from gateway.app import find_store_url, migrate_store
+from gateway.app import find_revision, find_store_url, migrate_store
 from gateway.commands.opening import load_settings, open_rules, opened_store
 from gateway.contract.complaint import Complaint
 from gateway.contract.errors import AdapterError
 from gateway.contract.ports import House, Notifier, System
 from gateway.ops.time import SystemClock
 from gateway.states import DutyState, EnvelopeState
-from gateway.store.migrate import current_revision
 from gateway.store.port import StoreUnavailable
 from gateway.store.rows import Standing
 
@@ -79,7 +78,7 @@ def _open_parties(settings: Settings, house: House) -> list[tuple[str, System | 
 async def _reach(settings: Settings, parties: list[tuple[str, System | Notifier]]) -> int:
     problems = 0
     try:
-        if current_revision(find_store_url(settings)) is None:
+        if find_revision(settings) is None:
             print("store: there is none yet; the first start makes it")
         else:
             async with opened_store(settings) as store:
@@ -110,7 +109,7 @@ def _read_standings(settings: Settings) -> list[Standing]:
         async with opened_store(settings) as store:
             return list(await store.totals())
 
-    return asyncio.run(read()) if current_revision(find_store_url(settings)) else []
+    return asyncio.run(read()) if find_revision(settings) else []
 
 
 def _list(
@@ -156,4 +155,6 @@ def _show(settings: Settings, dotted: str) -> str:
     value: object = settings.model_dump(mode="json")
     for part in dotted.split("."):
         value = value.get(part, "") if isinstance(value, dict) else ""
+    if not value and section not in ("channels", "systems", "notices") and own.endswith("_file"):
+        return "(read)"  # what stands in it has taken its place
     return _LOGIN.sub("//(set)@", json.dumps(value, ensure_ascii=False))

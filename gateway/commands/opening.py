@@ -13,13 +13,12 @@ from config.demo import make_demo
 from config.keys import read_or_make_key
 from config.load import Loaded, load
 from config.settings import Settings
-from gateway.app import find_key_file, find_store_url, open_store
+from gateway.app import find_key_file, find_revision, find_store_url, open_store
 from gateway.commands import Refusal
 from gateway.contract.ports import Files, House
 from gateway.ops.time import SystemClock
 from gateway.plugins import open_channel
 from gateway.stages.reading import Reader, open_house, open_reader
-from gateway.store.migrate import current_revision
 from gateway.store.port import Store
 
 STDIN = "-"
@@ -46,7 +45,7 @@ def load_settings(options: argparse.Namespace) -> Loaded:
 @asynccontextmanager
 async def opened_store(settings: Settings) -> AsyncIterator[Store]:
     """Raises Refusal where there is none, StoreUnavailable where it cannot be used."""
-    if current_revision(find_store_url(settings)) is None:
+    if find_revision(settings) is None:
         raise Refusal(f"there is no store at {find_store_url(settings)} yet; start the gateway, or run huiyin migrate")
     store = open_store(settings)
     await store.open()

@@ -18,14 +18,14 @@ class Wake:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
-        self._also: list[Wake] = []
+        self._also: list[Callable[[], None]] = []
 
     def __call__(self) -> None:
         self._event.set()
         for wake in self._also:
             wake()
 
-    def also(self, wake: "Wake") -> None:
+    def also(self, wake: Callable[[], None]) -> None:
         """`wake` is called whenever this one is."""
         self._also.append(wake)
 

@@ -21,6 +21,8 @@ from gateway.store.port import SchemaMismatch, StoreUnavailable
 from gateway.store.sqlite_connection import create_file, find_path
 from gateway.store.tables import REVISION
 
+SCRIPTS = "gateway.store:migrations"
+
 
 def migrate(url: str, password: Secret | None = None) -> None:
     """Creates an embedded database if there is none; on PostgreSQL, the tables in a database that is there. All steps
@@ -55,7 +57,7 @@ def upgrade(connection: Connection) -> str:
     from alembic.script import ScriptDirectory
 
     config = Config()
-    config.set_main_option("script_location", "gateway.store:migrations")
+    config.set_main_option("script_location", SCRIPTS)
     scripts = ScriptDirectory.from_config(config)
     current = _read_revision(connection)
     if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:

@@ -82,9 +82,7 @@ def find_address(url: str, password: Secret | None = None) -> Address:
     if parsed.drivername not in ("postgresql", "postgres") or not parsed.database:
         raise ValueError("the store's url is not of the form postgresql://user@host/database")
     if parsed.password is not None or "password" in parsed.query:
-        raise ValueError(
-            "the store's url holds a password; put it into store.password_file or HUIYIN__STORE__PASSWORD"
-        )
+        raise ValueError("the store's url holds a password; put it into store.password_file or HUIYIN__STORE__PASSWORD")
     return Address(url, password)
 
 

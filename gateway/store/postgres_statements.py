@@ -28,9 +28,8 @@ class _Compiled:
         names = statement.names
         order: list[str] = list(compiled.positiontup)
         self.text = str(compiled)
-        for name in compiled.post_compile_params:
+        for place, name in enumerate(order, 1):
             # An array is one value, so the statement stays prepared whatever the length of the list.
-            place = order.index(name) + 1
             self.text = self.text.replace(f" IN (__[POSTCOMPILE_{name}])", f" = ANY(${place})")
         self.sources = [(names.index(name), None) if name in names else (-1, compiled.params[name]) for name in order]
         self.columns = _find_columns(statement)

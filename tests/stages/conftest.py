@@ -22,7 +22,7 @@ from gateway.stages.register import Planner, Register
 from gateway.stages.words import Words
 from gateway.stages.workers import Workers
 from gateway.store.rows import DutyFacts
-from gateway.store.sqlite import SqliteStore
+from gateway.store.sql_store import SqlStore
 from tests.contract.house import make_house
 from tests.store.conftest import Bench, bench, store
 
@@ -113,7 +113,7 @@ class House:
     """One bank: what the tests of the stages share."""
 
     bench: Bench
-    store: SqliteStore
+    store: SqlStore
     folder: Path
     settings: Settings
     systems: Mapping[str, System]
@@ -170,7 +170,7 @@ OpenHouse = Callable[..., House]
 
 
 @pytest.fixture
-def open_bank(bench: Bench, store: SqliteStore, tmp_path: Path) -> OpenHouse:
+def open_bank(bench: Bench, store: SqlStore, tmp_path: Path) -> OpenHouse:
     def start(
         *,
         systems: Mapping[str, System] | None = None,

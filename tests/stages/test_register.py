@@ -16,7 +16,7 @@ from gateway.stages.settle import BUG_CEILING
 from gateway.stages.workers import CHUNK, LARGE_BATCHES, Workers
 from gateway.states import EnvelopeState
 from gateway.store.rows import Target
-from gateway.store.sqlite import SqliteStore
+from gateway.store.sql_store import SqlStore
 from tests.stages.conftest import CALM, DUTY, LADDER, URGENT, OpenHouse, Post, Tracker, make_call
 from tests.store.conftest import Bench
 
@@ -206,7 +206,7 @@ def test_addresses_of_a_ladder_are_told_apart_and_survive_the_store():
 # --- worker processes ----------------------------------------------------------------------------------------------
 
 
-async def read_items(bank_store: SqliteStore, bench: Bench, count: int) -> Sequence[object]:
+async def read_items(bank_store: SqlStore, bench: Bench, count: int) -> Sequence[object]:
     await bank_store.accept([make_call(URGENT if n % 2 else CALM) for n in range(count)])
     return await bank_store.claim_inbox(count, bench.clock.now, 60_000)
 

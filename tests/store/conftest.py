@@ -1,4 +1,4 @@
-"""A real store in a file of its own, and short ways to make what goes into it."""
+"""A real store of its own on each engine, and short ways to make what goes into it."""
 
 import itertools
 import sqlite3
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from config.secret import Secret
 from gateway.contract.clock import Millis
 from gateway.contract.complaint import Authenticity, Kind
 from gateway.contract.envelope import Envelope, Thread
@@ -14,8 +15,11 @@ from gateway.contract.ports import Event
 from gateway.contract.receipt import Receipt, make_receipt
 from gateway.contract.verdict import Level
 from gateway.store.migrate import migrate
+from gateway.store.postgres import PostgresStore
 from gateway.store.rows import InboxItem, NewDuty, Registered, Target
+from gateway.store.sql_store import SqlStore
 from gateway.store.sqlite import SqliteStore
+from tests.postgres_server import PASSWORD, PostgresServer
 
 NOW = Millis(1_750_000_000_000)
 LEASE = 60_000
@@ -30,21 +34,36 @@ class FixedClock:
 
 
 class Bench:
-    """The store under test, its file, and its clock."""
+    """A store under test, where it keeps things, and its clock."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.url = f"sqlite:///{path}"
+    def __init__(self, url: str, server: PostgresServer | None = None) -> None:
+        self.url = url
         self.clock = FixedClock()
         self.numbers = itertools.count(10**10)
         self.draw: Callable[[], Receipt] = lambda: make_receipt(next(self.numbers))
-        self._opened: list[SqliteStore] = []
+        self._server = server
+        self._opened: list[SqlStore] = []
+
+    @property
+    def path(self) -> Path:
+        """The file of the embedded engine."""
+        return Path(self.url.removeprefix("sqlite:///"))
+
+    @property
+    def is_postgres(self) -> bool:
+        return not self.url.startswith("sqlite:")
+
+    def make(self, **options: int) -> SqlStore:
+        if self.is_postgres:
+            password = Secret(PASSWORD)
+            return PostgresStore(self.url, password=password, draw_receipt=self._draw, clock=self.clock, **options)
+        return SqliteStore(self.url, draw_receipt=self._draw, clock=self.clock, **{"min_free_mb": 0, **options})
 
     def _draw(self) -> Receipt:
         return self.draw()
 
-    async def open(self, **options: int) -> SqliteStore:
-        store = SqliteStore(self.url, draw_receipt=self._draw, clock=self.clock, **{"min_free_mb": 0, **options})
+    async def open(self, **options: int) -> SqlStore:
+        store = self.make(**options)
         await store.open()
         self._opened.append(store)
         return store
@@ -54,6 +73,8 @@ class Bench:
             await store.close()
 
     def query(self, sql: str, *values: object) -> list[tuple]:
+        if self._server is not None:
+            return self._server.query(self.url.rpartition("/")[2], sql, *values)
         connection = sqlite3.connect(self.path)
         try:
             return connection.execute(sql, values).fetchall()
@@ -61,16 +82,29 @@ class Bench:
             connection.close()
 
 
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path / "huiyin.db")
-    migrate(bench.url)
+ENGINES = ("sqlite", "postgres")
+on_sqlite = pytest.mark.parametrize("bench", ["sqlite"], indirect=True)
+on_postgres = pytest.mark.parametrize("bench", ["postgres"], indirect=True)
+
+
+@pytest.fixture(params=ENGINES)
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    if request.param == "sqlite":
+        bench = Bench(f"sqlite:///{tmp_path / 'huiyin.db'}")
+        migrate(bench.url)
+        yield bench
+        await bench.close()
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    database = server.make_database()
+    bench = Bench(server.url(database), server)
     yield bench
     await bench.close()
+    server.drop_database(database)
 
 
 @pytest.fixture
-async def store(bench: Bench) -> SqliteStore:
+async def store(bench: Bench) -> SqlStore:
     return await bench.open()
 
 
@@ -130,7 +164,7 @@ def make_registered(
 
 
 async def register_one(
-    store: SqliteStore, *duties: NewDuty, envelope: Envelope | None = None, now: int = NOW
+    store: SqlStore, *duties: NewDuty, envelope: Envelope | None = None, now: int = NOW
 ) -> InboxItem:
     """Accepts an envelope, claims it, and registers it with these duties."""
     await store.accept([envelope or make_envelope()])

@@ -6,8 +6,8 @@ import pytest
 from gateway.contract.envelope import Thread
 from gateway.contract.receipt import make_receipt
 from gateway.store.port import KeyConflict, StoreUnavailable
-from gateway.store.sqlite import SqliteStore
-from tests.store.conftest import LEASE, NOW, Bench, make_envelope, make_registered, register_one
+from gateway.store.sql_store import SqlStore
+from tests.store.conftest import LEASE, NOW, Bench, make_envelope, make_registered, on_sqlite, register_one
 
 
 async def test_the_same_key_with_the_same_content_gives_the_earlier_receipt_for_ever(bench: Bench):
@@ -21,7 +21,7 @@ async def test_the_same_key_with_the_same_content_gives_the_earlier_receipt_for_
     assert bench.query("SELECT count(*) FROM envelopes") == [(1,)]
 
 
-async def test_the_same_key_in_another_channel_is_another_envelope(store: SqliteStore):
+async def test_the_same_key_in_another_channel_is_another_envelope(store: SqlStore):
     accepted = await store.accept([make_envelope(channel="95561"), make_envelope(channel="gzh")])
     assert len({a.receipt for a in accepted}) == 2
     # The separator keeps ("a", "bc") and ("ab", "c") apart.
@@ -29,7 +29,7 @@ async def test_the_same_key_in_another_channel_is_another_envelope(store: Sqlite
     assert one.receipt != other.receipt
 
 
-async def test_sequential_keys_are_told_apart_behind_a_long_common_beginning(store: SqliteStore):
+async def test_sequential_keys_are_told_apart_behind_a_long_common_beginning(store: SqlStore):
     one, other = (replace(make_envelope(f"{'call:' * 20}{end}"), sequential=True) for end in "ab")
     (first,), (second,), (again,) = [await store.accept([each]) for each in (one, other, one)]
     assert (first.duplicate, second.duplicate, again.duplicate) == (False, False, True)
@@ -37,7 +37,7 @@ async def test_sequential_keys_are_told_apart_behind_a_long_common_beginning(sto
 
 
 async def test_a_sender_that_repeats_itself_among_new_ones_gets_its_receipts_and_new_ones_get_theirs(
-    store: SqliteStore, bench: Bench
+    store: SqlStore, bench: Bench
 ):
     for start in range(0, 60, 10):
         # The first half of each group was in the group before.
@@ -47,20 +47,20 @@ async def test_a_sender_that_repeats_itself_among_new_ones_gets_its_receipts_and
     assert bench.query("SELECT count(DISTINCT receipt), count(*) FROM inbox") == [(60, 60)]
 
 
-async def test_equal_keys_of_concurrent_callers_in_one_group_are_kept_once(store: SqliteStore, bench: Bench):
+async def test_equal_keys_of_concurrent_callers_in_one_group_are_kept_once(store: SqlStore, bench: Bench):
     answers = await asyncio.gather(*(store.accept([make_envelope()]) for _ in range(50)))
     assert len({a.receipt for (a,) in answers}) == 1
     assert sorted(a.duplicate for (a,) in answers) == [False] + [True] * 49
     assert bench.query("SELECT count(*) FROM envelopes") == [(1,)]
 
 
-async def test_equal_keys_in_one_call_are_kept_once(store: SqliteStore):
+async def test_equal_keys_in_one_call_are_kept_once(store: SqlStore):
     first, second = await store.accept([make_envelope(), make_envelope()])
     assert (first.duplicate, second.duplicate) == (False, True)
     assert first.receipt == second.receipt
 
 
-async def test_other_content_under_a_known_key_fails_its_whole_call_and_no_neighbour(store: SqliteStore, bench: Bench):
+async def test_other_content_under_a_known_key_fails_its_whole_call_and_no_neighbour(store: SqlStore, bench: Bench):
     await store.accept([make_envelope("taken")])
     good, bad, also_good = await asyncio.gather(
         store.accept([make_envelope("a")]),
@@ -75,7 +75,7 @@ async def test_other_content_under_a_known_key_fails_its_whole_call_and_no_neigh
     assert bench.query("SELECT source_key FROM envelopes ORDER BY source_key") == [("a",), ("b",), ("taken",)]
 
 
-async def test_a_caller_whose_envelope_cannot_be_written_spoils_nobody_else(store: SqliteStore):
+async def test_a_caller_whose_envelope_cannot_be_written_spoils_nobody_else(store: SqlStore):
     good, bad = await asyncio.gather(
         store.accept([make_envelope("good")]),
         store.accept([make_envelope("half a surrogate \ud800")]),
@@ -85,7 +85,7 @@ async def test_a_caller_whose_envelope_cannot_be_written_spoils_nobody_else(stor
     assert good[0].receipt
 
 
-async def test_what_was_accepted_comes_back_as_it_was(store: SqliteStore):
+async def test_what_was_accepted_comes_back_as_it_was(store: SqlStore):
     envelope = make_envelope(
         raw=bytes(range(256)), thread=Thread(key="call-7", window_ms=5, ends=True), hints={"branch": "0101"}
     )
@@ -103,7 +103,7 @@ async def test_what_was_accepted_comes_back_as_it_was(store: SqliteStore):
     assert (kept.source_key, kept.received_at, item.receipt, item.claim) == ("k1", NOW, accepted.receipt, 0)
 
 
-async def test_a_receipt_that_is_taken_is_drawn_again(store: SqliteStore, bench: Bench):
+async def test_a_receipt_that_is_taken_is_drawn_again(store: SqlStore, bench: Bench):
     taken, free, last = make_receipt(10**10), make_receipt(10**10 + 1), make_receipt(10**10 + 2)
     draws = iter([taken, taken, taken, free, taken, free, last])
     bench.draw = lambda: next(draws)
@@ -115,14 +115,14 @@ async def test_a_receipt_that_is_taken_is_drawn_again(store: SqliteStore, bench:
     assert [first.receipt, second.receipt, third.receipt] == [taken, free, last]
 
 
-async def test_two_callers_of_one_group_never_get_one_number(store: SqliteStore, bench: Bench):
+async def test_two_callers_of_one_group_never_get_one_number(store: SqlStore, bench: Bench):
     draws = iter([make_receipt(10**10)] * 3 + [make_receipt(10**10 + 1)])
     bench.draw = lambda: next(draws)
     answers = await asyncio.gather(store.accept([make_envelope("a")]), store.accept([make_envelope("b")]))
     assert len({a.receipt for (a,) in answers}) == 2
 
 
-async def test_when_no_number_is_free_the_caller_hears_it_and_nothing_is_kept(store: SqliteStore, bench: Bench):
+async def test_when_no_number_is_free_the_caller_hears_it_and_nothing_is_kept(store: SqlStore, bench: Bench):
     bench.draw = lambda: make_receipt(10**10)
     await store.accept([make_envelope("a")])
     with pytest.raises(StoreUnavailable):
@@ -139,7 +139,7 @@ def in_thread(key: str, at: int, *, window: int | None = 1000, ends: bool = Fals
     )
 
 
-async def test_envelopes_of_one_thread_share_a_receipt_until_the_window_has_passed(store: SqliteStore):
+async def test_envelopes_of_one_thread_share_a_receipt_until_the_window_has_passed(store: SqlStore):
     (first,) = await store.accept([in_thread("o1", 0)])
     (second,) = await store.accept([in_thread("o1", 1000)])
     (third,) = await store.accept([in_thread("o1", 2000)])
@@ -148,31 +148,31 @@ async def test_envelopes_of_one_thread_share_a_receipt_until_the_window_has_pass
     assert [a.supplement for a in (first, second, third, late)] == [False, True, True, False]
 
 
-async def test_a_thread_without_window_never_closes_by_itself(store: SqliteStore):
+async def test_a_thread_without_window_never_closes_by_itself(store: SqlStore):
     (first,) = await store.accept([in_thread("call", 0, window=None)])
     (second,) = await store.accept([in_thread("call", 10**11, window=None)])
     assert second.receipt == first.receipt
 
 
-async def test_after_the_last_envelope_of_a_matter_the_next_starts_afresh(store: SqliteStore):
+async def test_after_the_last_envelope_of_a_matter_the_next_starts_afresh(store: SqlStore):
     accepted = await store.accept(
         [in_thread("o1", 0), in_thread("o1", 1, ends=True), in_thread("o1", 2), in_thread("o1", 3)]
     )
     assert accepted[0].receipt == accepted[1].receipt != accepted[2].receipt == accepted[3].receipt
 
 
-async def test_threads_of_different_channels_do_not_meet(store: SqliteStore):
+async def test_threads_of_different_channels_do_not_meet(store: SqlStore):
     one, other = await store.accept([in_thread("o1", 0), in_thread("o1", 1, channel="web")])
     assert one.receipt != other.receipt
 
 
-async def test_callers_of_one_group_join_one_thread(store: SqliteStore):
+async def test_callers_of_one_group_join_one_thread(store: SqlStore):
     answers = await asyncio.gather(*(store.accept([in_thread("o1", i)]) for i in range(20)))
     assert len({a.receipt for (a,) in answers}) == 1
     assert [a.supplement for (a,) in answers] == [False] + [True] * 19
 
 
-async def test_a_known_receipt_joins_its_matter_registered_or_not_and_an_unknown_one_opens_a_new(store: SqliteStore):
+async def test_a_known_receipt_joins_its_matter_registered_or_not_and_an_unknown_one_opens_a_new(store: SqlStore):
     item = await register_one(store)
     (joined,) = await store.accept([make_envelope("k2", joins=item.receipt)])
     (joined_again,) = await store.accept([make_envelope("k3", joins=item.receipt)])
@@ -182,7 +182,7 @@ async def test_a_known_receipt_joins_its_matter_registered_or_not_and_an_unknown
     assert (stranger.receipt != item.receipt, stranger.supplement) == (True, False)
 
 
-async def test_what_wants_no_receipt_gets_none_unless_its_matter_is_open(store: SqliteStore):
+async def test_what_wants_no_receipt_gets_none_unless_its_matter_is_open(store: SqlStore):
     alone, opened, joining = await store.accept(
         [
             make_envelope("follow", wanted=False, thread=Thread(key="o1")),
@@ -198,7 +198,7 @@ async def test_what_wants_no_receipt_gets_none_unless_its_matter_is_open(store: 
 # --- cursor, limits ------------------------------------------------------------------------------------------------
 
 
-async def test_a_cursor_is_committed_with_its_envelopes_and_not_without_them(store: SqliteStore):
+async def test_a_cursor_is_committed_with_its_envelopes_and_not_without_them(store: SqlStore):
     await store.accept([make_envelope("a", channel="mail")], cursor="17")
     with pytest.raises(KeyConflict):
         await store.accept([make_envelope("a", channel="mail", raw=b"other")], cursor="18")
@@ -208,7 +208,7 @@ async def test_a_cursor_is_committed_with_its_envelopes_and_not_without_them(sto
     assert await store.cursor("other") is None
 
 
-async def test_a_cursor_of_no_channel_or_of_two_is_a_mistake(store: SqliteStore):
+async def test_a_cursor_of_no_channel_or_of_two_is_a_mistake(store: SqlStore):
     with pytest.raises(ValueError, match="one channel"):
         await store.accept([], cursor="1")
     with pytest.raises(ValueError, match="one channel"):
@@ -223,6 +223,7 @@ async def test_above_the_queue_limit_callers_are_refused_at_once_and_the_rest_is
     await store.accept([make_envelope("later")])
 
 
+@on_sqlite
 async def test_with_too_little_room_on_the_disk_nothing_is_accepted_but_work_goes_on(bench: Bench):
     store = await bench.open()
     await store.accept([make_envelope()])
@@ -234,7 +235,7 @@ async def test_with_too_little_room_on_the_disk_nothing_is_accepted_but_work_goe
     assert await full.register([make_registered(item)], NOW) == [True]
 
 
-async def test_a_caller_that_gave_up_does_not_undo_the_commit(store: SqliteStore, bench: Bench):
+async def test_a_caller_that_gave_up_does_not_undo_the_commit(store: SqlStore, bench: Bench):
     leaving = asyncio.create_task(store.accept([make_envelope("a")]))
     staying = asyncio.create_task(store.accept([make_envelope("b")]))
     await asyncio.sleep(0)

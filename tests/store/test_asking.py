@@ -2,19 +2,34 @@ import hashlib
 
 import pytest
 
+from config.secret import Secret
 from gateway.contract.clock import Millis
 from gateway.contract.ports import Event
 from gateway.contract.receipt import make_receipt
 from gateway.states import DutyState, EnvelopeState
 from gateway.store import asking, registering, settling
 from gateway.store.plan import Statement
+from gateway.store.postgres_connection import connect as connect_to_postgres
+from gateway.store.postgres_connection import find_address
+from gateway.store.postgres_statements import explain as explain_on_postgres
 from gateway.store.rows import Moved, Settled, Target
-from gateway.store.sqlite import SqliteStore
+from gateway.store.sql_store import SqlStore
 from gateway.store.sqlite_connection import connect, explain
-from tests.store.conftest import LEASE, NOW, Bench, make_duty, make_envelope, make_registered, register_one
+from tests.postgres_server import PASSWORD
+from tests.store.conftest import (
+    LEASE,
+    NOW,
+    Bench,
+    make_duty,
+    make_envelope,
+    make_registered,
+    on_postgres,
+    on_sqlite,
+    register_one,
+)
 
 
-async def test_trace_tells_the_whole_life_of_a_receipt(store: SqliteStore):
+async def test_trace_tells_the_whole_life_of_a_receipt(store: SqlStore):
     item = await register_one(store, make_duty("create"), make_duty("attach"))
     assert item.receipt is not None
     (duty,) = await store.claim_duties(Target.SYSTEM, "ledger", 10, NOW, LEASE)
@@ -65,11 +80,11 @@ async def test_trace_tells_the_whole_life_of_a_receipt(store: SqliteStore):
     ]
 
 
-async def test_a_receipt_that_was_never_given_has_no_trace(store: SqliteStore):
+async def test_a_receipt_that_was_never_given_has_no_trace(store: SqlStore):
     assert await store.trace(make_receipt(10**10)) is None
 
 
-async def test_a_receipt_can_be_traced_before_it_is_registered(store: SqliteStore):
+async def test_a_receipt_can_be_traced_before_it_is_registered(store: SqlStore):
     (accepted,) = await store.accept([make_envelope()])
     assert accepted.receipt is not None
     trace = await store.trace(accepted.receipt)
@@ -77,7 +92,7 @@ async def test_a_receipt_can_be_traced_before_it_is_registered(store: SqliteStor
     assert (trace.complaint_id, [e.state for e in trace.envelopes]) == (None, ["accepted"])
 
 
-async def test_what_waits_for_a_person_comes_in_pages_and_each_decision_is_kept(store: SqliteStore):
+async def test_what_waits_for_a_person_comes_in_pages_and_each_decision_is_kept(store: SqlStore):
     await register_one(store, make_duty())
     (duty,) = await store.claim_duties(Target.SYSTEM, "ledger", 10, NOW, LEASE)
     await store.settle([Settled(duty=duty, state=DutyState.PARKED, code="rejected", detail="No such branch.")], NOW)
@@ -106,7 +121,7 @@ async def test_what_waits_for_a_person_comes_in_pages_and_each_decision_is_kept(
     ]
 
 
-async def test_kept_envelopes_are_found_page_by_page(store: SqliteStore):
+async def test_kept_envelopes_are_found_page_by_page(store: SqlStore):
     await store.accept([make_envelope(str(i), at=NOW + i, channel="ab"[i % 2]) for i in range(10)])
 
     async def walk(channel: str, since: int, until: int) -> list[str]:
@@ -123,7 +138,7 @@ async def test_kept_envelopes_are_found_page_by_page(store: SqliteStore):
     assert await walk("c", NOW, NOW + 10) == []
 
 
-async def test_standings_tell_count_and_age_of_what_is_unfinished(store: SqliteStore, bench: Bench):
+async def test_standings_tell_count_and_age_of_what_is_unfinished(store: SqlStore, bench: Bench):
     rung = make_duty("warning:1:1", instance="sms", target=Target.NOTICE, due_ms=NOW + 1_800_000)
     await register_one(store, make_duty("create"), make_duty("attach"), rung)
     (duty,) = await store.claim_duties(Target.SYSTEM, "ledger", 10, NOW, LEASE)
@@ -143,7 +158,7 @@ async def test_standings_tell_count_and_age_of_what_is_unfinished(store: SqliteS
     assert sum(n for (subject, *_), n in totals.items() if subject == "envelope") == 4
 
 
-@pytest.mark.parametrize(
+work_in_hand = pytest.mark.parametrize(
     ("statement", "index"),
     [
         (registering.CHANNELS_AT_WORK, "ix_inbox_accepted"),
@@ -158,6 +173,10 @@ async def test_standings_tell_count_and_age_of_what_is_unfinished(store: SqliteS
         (asking.STANDINGS[3], "ix_duties_parked"),
     ],
 )
+
+
+@on_sqlite
+@work_in_hand
 def test_work_in_hand_is_found_without_reading_finished_rows(bench: Bench, statement: Statement, index: str):
     connection = connect(bench.path, write=False)
     plan = [line for line in explain(connection, statement) if " walk" not in line.lower()]
@@ -171,7 +190,19 @@ def test_work_in_hand_is_found_without_reading_finished_rows(bench: Bench, state
         assert not any("TEMP B-TREE" in line for line in plan)
 
 
-async def test_the_states_of_named_envelopes_are_counted_and_no_others(store: SqliteStore):
+@on_postgres
+@work_in_hand
+async def test_work_in_hand_is_found_without_reading_finished_rows_on_postgres(
+    bench: Bench, statement: Statement, index: str
+):
+    connection = await connect_to_postgres(find_address(bench.url, Secret(PASSWORD)))
+    plan = await explain_on_postgres(connection, statement)
+    await connection.close()
+    assert any(index in line for line in plan)
+    assert not any("Seq Scan" in line for line in plan)
+
+
+async def test_the_states_of_named_envelopes_are_counted_and_no_others(store: SqlStore):
     registered = await register_one(store)
     accepted = await store.accept([make_envelope(f"more-{n}") for n in range(1500)])
     ids = [registered.id, *(one.envelope_id for one in accepted[:1400])]

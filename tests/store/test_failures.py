@@ -1,19 +1,16 @@
-"""What happens when the disk, the file, another process or the power fails."""
+"""What happens when a mistake, another process or the power strikes, on either engine."""
 
 import asyncio
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from gateway.ops.killpoints import POINTS
 from gateway.store.plan import Plan
-from gateway.store.port import StoreUnavailable
-from gateway.store.sqlite import SqliteStore
+from gateway.store.sql_store import SqlStore
 from tests.store.conftest import LEASE, NOW, Bench, make_envelope, make_registered, register_one
 
 
@@ -21,51 +18,7 @@ def count(bench: Bench, table: str = "envelopes") -> int:
     return int(bench.query(f"SELECT count(*) FROM {table}")[0][0])
 
 
-async def test_when_the_disk_is_full_every_caller_hears_it_nothing_is_kept_and_work_resumes(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-):
-    from gateway.store import sqlite as engine
-
-    pages = bench.query("PRAGMA page_count")[0][0] + 4
-
-    def connect_small(path: Path, *, write: bool) -> sqlite3.Connection:
-        connection = original(path, write=write)
-        connection.execute(f"PRAGMA max_page_count = {pages}")
-        return connection
-
-    original = engine.connect
-    monkeypatch.setattr(engine, "connect", connect_small)
-    store = await bench.open()
-    answers = await asyncio.gather(
-        *(store.accept([make_envelope(str(i), raw=bytes(4000))]) for i in range(20)), return_exceptions=True
-    )
-    assert all(isinstance(answer, StoreUnavailable) for answer in answers)
-    assert "SQLITE_FULL" in str(answers[0])
-    assert (count(bench), count(bench, "inbox"), count(bench, "history")) == (0, 0, 0)
-    pages += 1000
-    with pytest.raises(StoreUnavailable):
-        await store.accept([make_envelope("big", raw=bytes(10_000_000))])
-    answers = await asyncio.gather(*(store.accept([make_envelope(str(i))]) for i in range(20)))
-    assert not any(accepted.duplicate for (accepted,) in answers)
-    assert count(bench) == 20
-
-
-async def test_while_another_process_holds_the_file_callers_wait_and_then_hear_it(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("gateway.store.sqlite_connection._SETTINGS", ("PRAGMA busy_timeout = 50",))
-    store = await bench.open()
-    other = sqlite3.connect(bench.path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreUnavailable, match="SQLITE_BUSY"):
-        await store.accept([make_envelope()])
-    assert await store.standings() == []
-    other.execute("ROLLBACK")
-    other.close()
-    assert (await store.accept([make_envelope()]))[0].receipt
-
-
-async def test_two_processes_on_one_file_share_the_work_and_agree_on_keys(bench: Bench):
+async def test_two_processes_on_one_store_share_the_work_and_agree_on_keys(bench: Bench):
     gateway = await bench.open()
     command = await bench.open()
     await asyncio.gather(*(s.accept([make_envelope(str(i))]) for i in range(30) for s in (gateway, command)))
@@ -74,7 +27,7 @@ async def test_two_processes_on_one_file_share_the_work_and_agree_on_keys(bench:
     assert len({item.id for item in [*one, *other]}) == len(one) + len(other) == 30
 
 
-async def test_a_mistake_in_one_job_leaves_its_neighbours_in_the_group_untouched(store: SqliteStore, bench: Bench):
+async def test_a_mistake_in_one_job_leaves_its_neighbours_in_the_group_untouched(store: SqlStore, bench: Bench):
     (item,) = [await register_one(store)]
     broken = make_registered(item)
     object.__setattr__(broken, "item", None)
@@ -92,7 +45,7 @@ async def test_a_mistake_in_one_job_leaves_its_neighbours_in_the_group_untouched
     assert count(bench) == 3
 
 
-async def test_a_mistake_halfway_through_a_job_takes_back_its_first_half(store: SqliteStore, bench: Bench):
+async def test_a_mistake_halfway_through_a_job_takes_back_its_first_half(store: SqlStore, bench: Bench):
     def break_down() -> Plan[None]:
         yield from sql_store._probe(NOW)
         raise RuntimeError
@@ -107,39 +60,23 @@ async def test_a_mistake_halfway_through_a_job_takes_back_its_first_half(store: 
     assert count(bench, "probes") == 0
 
 
-async def test_the_readiness_check_commits_a_row_and_fails_with_the_file(store: SqliteStore, bench: Bench):
+async def test_the_readiness_check_commits_a_row_and_fails_with_the_file(store: SqlStore, bench: Bench):
     await store.probe()
     await store.probe()
     assert bench.query("SELECT at_ms FROM probes") == [(NOW,)]
-
-
-async def test_under_load_the_log_is_moved_into_the_database_and_starts_over(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("gateway.store.keeper.EVERY_S", 0.02)
-    monkeypatch.setattr("gateway.store.keeper.LONG_LOG_PAGES", 50)
-    store = await bench.open()
-    for start in range(0, 4000, 20):
-        await asyncio.gather(
-            *(store.accept([make_envelope(str(i), raw=bytes(1000))]) for i in range(start, start + 20))
-        )
-    log = bench.path.with_name("huiyin.db-wal").stat().st_size
-    assert log < bench.path.stat().st_size
-    assert count(bench) == 4000
 
 
 # --- sudden death --------------------------------------------------------------------------------------------------
 
 WORKER = """
 import asyncio, sys
-from pathlib import Path
 from gateway.contract.clock import Millis
 from gateway.states import DutyState
 from gateway.store.rows import Settled, Target
 from tests.store.conftest import LEASE, NOW, Bench, make_duty, make_envelope, make_registered
 
 async def main():
-    bench = Bench(Path(sys.argv[1]))
+    bench = Bench(sys.argv[1])
     bench.numbers = iter(range(10**10 + int(sys.argv[2]), 10**11))
     store = await bench.open()
 
@@ -168,7 +105,7 @@ STORE_POINTS = [name for name in POINTS if name.partition(".")[0] in ("accept", 
 def run_worker(bench: Bench, kill_at: str, start: int) -> tuple[int, list[list[str]]]:
     environment = {**os.environ, "HUIYIN_KILL_AT": kill_at, "PYTHONPATH": os.pathsep.join(sys.path)}
     worker = subprocess.run(
-        [sys.executable, "-c", WORKER, str(bench.path), str(start)],
+        [sys.executable, "-c", WORKER, bench.url, str(start)],
         env=environment,
         capture_output=True,
         text=True,

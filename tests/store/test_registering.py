@@ -4,11 +4,11 @@ from gateway.contract.clock import Millis
 from gateway.contract.ports import Event
 from gateway.states import EnvelopeState
 from gateway.store.rows import Moved, Target
-from gateway.store.sqlite import SqliteStore
+from gateway.store.sql_store import SqlStore
 from tests.store.conftest import LEASE, NOW, Bench, make_duty, make_envelope, make_registered, register_one
 
 
-async def test_a_lease_keeps_others_away_until_it_lapses(store: SqliteStore):
+async def test_a_lease_keeps_others_away_until_it_lapses(store: SqlStore):
     await store.accept([make_envelope()])
     (first,) = await store.claim_inbox(10, NOW, LEASE)
     assert await store.claim_inbox(10, Millis(NOW + LEASE - 1), LEASE) == []
@@ -16,7 +16,7 @@ async def test_a_lease_keeps_others_away_until_it_lapses(store: SqliteStore):
     assert (first.claim, first.attempts, second.claim, second.attempts) == (1, 1, 2, 2)
 
 
-async def test_a_stale_claim_changes_nothing(store: SqliteStore, bench: Bench):
+async def test_a_stale_claim_changes_nothing(store: SqlStore, bench: Bench):
     await store.accept([make_envelope()])
     (stale,) = await store.claim_inbox(10, NOW, LEASE)
     (fresh,) = await store.claim_inbox(10, Millis(NOW + LEASE), LEASE)
@@ -27,7 +27,7 @@ async def test_a_stale_claim_changes_nothing(store: SqliteStore, bench: Bench):
     assert await store.register([make_registered(fresh)], NOW) == [False]
 
 
-async def test_each_item_of_a_batch_stands_for_itself(store: SqliteStore):
+async def test_each_item_of_a_batch_stands_for_itself(store: SqlStore):
     await store.accept([make_envelope(str(i)) for i in range(4)])
     good, lost, aside, later = await store.claim_inbox(10, NOW, LEASE)
     results = [
@@ -42,7 +42,7 @@ async def test_each_item_of_a_batch_stands_for_itself(store: SqliteStore):
     assert [item.id for item in await store.claim_inbox(10, Millis(NOW + LEASE), LEASE)] == [lost.id]
 
 
-async def test_envelopes_of_one_receipt_are_claimed_one_after_the_other_in_order(store: SqliteStore):
+async def test_envelopes_of_one_receipt_are_claimed_one_after_the_other_in_order(store: SqlStore):
     (first,) = await store.accept([make_envelope("a")])
     await store.accept([make_envelope("b", joins=first.receipt), make_envelope("c", joins=first.receipt)])
     keys = []
@@ -55,7 +55,7 @@ async def test_envelopes_of_one_receipt_are_claimed_one_after_the_other_in_order
     assert keys == ["a", "b", "c"]
 
 
-async def test_a_set_aside_envelope_does_not_hold_back_the_next_of_its_matter(store: SqliteStore):
+async def test_a_set_aside_envelope_does_not_hold_back_the_next_of_its_matter(store: SqlStore):
     (first,) = await store.accept([make_envelope("a")])
     await store.accept([make_envelope("b", joins=first.receipt)])
     (item,) = await store.claim_inbox(10, NOW, LEASE)
@@ -68,7 +68,7 @@ async def test_a_set_aside_envelope_does_not_hold_back_the_next_of_its_matter(st
     assert (released.id, released.version, [e.source_key for e in released.earlier]) == (item.id, 1, ["b"])
 
 
-async def test_a_flooding_channel_leaves_the_others_their_share(store: SqliteStore, bench: Bench):
+async def test_a_flooding_channel_leaves_the_others_their_share(store: SqlStore, bench: Bench):
     await store.accept([make_envelope(f"f{i}", channel="flood") for i in range(300)])
     bench.clock.now = Millis(NOW + 1000)
     await store.accept([make_envelope(f"q{i}", channel="quiet") for i in range(3)])
@@ -79,13 +79,13 @@ async def test_a_flooding_channel_leaves_the_others_their_share(store: SqliteSto
     assert [i.envelope.source_key for i in claimed if i.envelope.channel == "flood"] == [f"f{i}" for i in range(29)]
 
 
-async def test_a_batch_smaller_than_the_number_of_channels_stays_within_its_limit(store: SqliteStore):
+async def test_a_batch_smaller_than_the_number_of_channels_stays_within_its_limit(store: SqlStore):
     await store.accept([make_envelope(channel=name) for name in "abc"])
     assert len(await store.claim_inbox(2, NOW, LEASE)) == 2
     assert len(await store.claim_inbox(2, NOW, LEASE)) == 1
 
 
-async def test_a_complaint_that_moved_on_refuses_the_older_view_and_offers_the_item_again_at_once(store: SqliteStore):
+async def test_a_complaint_that_moved_on_refuses_the_older_view_and_offers_the_item_again_at_once(store: SqlStore):
     first = await register_one(store)
     await store.accept([make_envelope("k2", joins=first.receipt)])
     (item,) = await store.claim_inbox(10, NOW, LEASE)
@@ -98,7 +98,7 @@ async def test_a_complaint_that_moved_on_refuses_the_older_view_and_offers_the_i
     assert await store.register([make_registered(again)], NOW) == [True]
 
 
-async def test_a_reread_of_an_older_view_changes_nothing(store: SqliteStore, bench: Bench):
+async def test_a_reread_of_an_older_view_changes_nothing(store: SqlStore, bench: Bench):
     item = await register_one(store)
     replayed = await store.find_envelope(item.id)
     assert replayed is not None
@@ -110,7 +110,7 @@ async def test_a_reread_of_an_older_view_changes_nothing(store: SqliteStore, ben
     assert bench.query("SELECT state FROM inbox") == [("registered",)]
 
 
-async def test_a_reread_does_not_count_an_envelope_twice(store: SqliteStore):
+async def test_a_reread_does_not_count_an_envelope_twice(store: SqlStore):
     item = await register_one(store)
     replayed = await store.find_envelope(item.id)
     assert replayed is not None
@@ -124,7 +124,7 @@ async def test_a_reread_does_not_count_an_envelope_twice(store: SqliteStore):
     assert len(trace.envelopes) == 2
 
 
-async def test_two_complaints_never_share_a_receipt(store: SqliteStore, bench: Bench):
+async def test_two_complaints_never_share_a_receipt(store: SqlStore, bench: Bench):
     first = await register_one(store)
     await store.accept([make_envelope("k2", joins=first.receipt)])
     (item,) = await store.claim_inbox(10, NOW, LEASE)
@@ -133,7 +133,7 @@ async def test_two_complaints_never_share_a_receipt(store: SqliteStore, bench: B
     assert bench.query("SELECT count(*) FROM complaints") == [(1,)]
 
 
-async def test_what_reads_as_a_complaint_but_has_no_number_waits_for_a_person_and_gets_one(store: SqliteStore):
+async def test_what_reads_as_a_complaint_but_has_no_number_waits_for_a_person_and_gets_one(store: SqlStore):
     await store.accept([make_envelope(wanted=False)])
     (item,) = await store.claim_inbox(10, NOW, LEASE)
     assert await store.register([make_registered(item)], NOW) == [True]
@@ -146,7 +146,7 @@ async def test_what_reads_as_a_complaint_but_has_no_number_waits_for_a_person_an
     assert await store.register([make_registered(numbered)], NOW) == [True]
 
 
-async def test_giving_back_again_and_again_for_one_reason_writes_history_once(store: SqliteStore, bench: Bench):
+async def test_giving_back_again_and_again_for_one_reason_writes_history_once(store: SqlStore, bench: Bench):
     await store.accept([make_envelope()])
     for code in ("bug_KeyError", "bug_KeyError", "bug_ValueError", "bug_ValueError"):
         (item,) = await store.claim_inbox(10, NOW, LEASE)
@@ -155,7 +155,7 @@ async def test_giving_back_again_and_again_for_one_reason_writes_history_once(st
     assert later == [("bug_KeyError",), ("bug_ValueError",)]
 
 
-async def test_only_the_first_step_of_each_system_is_open_and_notices_never_wait(store: SqliteStore):
+async def test_only_the_first_step_of_each_system_is_open_and_notices_never_wait(store: SqlStore):
     await register_one(
         store,
         make_duty("create"),

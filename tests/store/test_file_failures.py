@@ -1,0 +1,72 @@
+"""What happens to the embedded engine when the disk or the file fails."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from gateway.store.port import StoreUnavailable
+from tests.store.conftest import Bench, make_envelope, on_sqlite
+from tests.store.test_failures import count
+
+pytestmark = on_sqlite
+
+
+async def test_when_the_disk_is_full_every_caller_hears_it_nothing_is_kept_and_work_resumes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    from gateway.store import sqlite as engine
+
+    pages = bench.query("PRAGMA page_count")[0][0] + 4
+
+    def connect_small(path: Path, *, write: bool) -> sqlite3.Connection:
+        connection = original(path, write=write)
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        return connection
+
+    original = engine.connect
+    monkeypatch.setattr(engine, "connect", connect_small)
+    store = await bench.open()
+    answers = await asyncio.gather(
+        *(store.accept([make_envelope(str(i), raw=bytes(4000))]) for i in range(20)), return_exceptions=True
+    )
+    assert all(isinstance(answer, StoreUnavailable) for answer in answers)
+    assert "SQLITE_FULL" in str(answers[0])
+    assert (count(bench), count(bench, "inbox"), count(bench, "history")) == (0, 0, 0)
+    pages += 1000
+    with pytest.raises(StoreUnavailable):
+        await store.accept([make_envelope("big", raw=bytes(10_000_000))])
+    answers = await asyncio.gather(*(store.accept([make_envelope(str(i))]) for i in range(20)))
+    assert not any(accepted.duplicate for (accepted,) in answers)
+    assert count(bench) == 20
+
+
+async def test_while_another_process_holds_the_file_callers_wait_and_then_hear_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("gateway.store.sqlite_connection._SETTINGS", ("PRAGMA busy_timeout = 50",))
+    store = await bench.open()
+    other = sqlite3.connect(bench.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="SQLITE_BUSY"):
+        await store.accept([make_envelope()])
+    assert await store.standings() == []
+    other.execute("ROLLBACK")
+    other.close()
+    assert (await store.accept([make_envelope()]))[0].receipt
+
+
+async def test_under_load_the_log_is_moved_into_the_database_and_starts_over(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("gateway.store.keeper.EVERY_S", 0.02)
+    monkeypatch.setattr("gateway.store.keeper.LONG_LOG_PAGES", 50)
+    store = await bench.open()
+    for start in range(0, 4000, 20):
+        await asyncio.gather(
+            *(store.accept([make_envelope(str(i), raw=bytes(1000))]) for i in range(start, start + 20))
+        )
+    log = bench.path.with_name("huiyin.db-wal").stat().st_size
+    assert log < bench.path.stat().st_size
+    assert count(bench) == 4000
