@@ -8,7 +8,7 @@ under its key, finds out.
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -26,6 +26,8 @@ Connection: TypeAlias = "asyncpg.Connection[Any]"
 
 CONNECT_S = 5.0
 STATEMENT_S = 30.0
+COMMAND_S = STATEMENT_S + 5
+"""The net under it, for a server or a network that says nothing any more."""
 LOCK_S = 3.0
 """Longer than the server takes to find a deadlock (1 s, `deadlock_timeout`)."""
 IDLE_IN_TRANSACTION_S = 10.0
@@ -108,8 +110,7 @@ def _options(address: Address, *, patient: bool) -> dict[str, Any]:
         # Without one asyncpg looks into PGPASSWORD and ~/.pgpass, as every PostgreSQL program does.
         **({"password": password} if password is not None else {}),
         "timeout": CONNECT_S,
-        # The net under statement_timeout, for a server or a network that says nothing any more.
-        "command_timeout": None if patient else STATEMENT_S + 5,
+        "command_timeout": None if patient else COMMAND_S,
         "server_settings": dict(_settle(patient)),
         "statement_cache_size": 256,
         # Of several hosts, and after a failover, the one that takes writes.
@@ -262,10 +263,10 @@ class Server:
             yield connection
         except BaseException as error:
             if not isinstance(error, Exception):
-                connection.terminate()  # cancelled in the middle of something
+                _cut(connection)  # cancelled in the middle of something
             elif is_away(error):
                 # A connection that failed is not trusted again.
-                connection.terminate()
+                _cut(connection)
                 raise ServerAway(say_away(error)) from None
             raise
         finally:
@@ -289,7 +290,13 @@ class Server:
             await pool.release(connection)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             # What the transaction did is known already; only the connection is lost.
-            connection.terminate()
+            _cut(connection)
+
+
+def _cut(connection: Connection) -> None:
+    # One that ended by itself has left the pool, which then refuses to hear of it.
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()
 
 
 async def _insist_on_durability(connection: Connection) -> None:
