@@ -12,7 +12,7 @@ from gateway.contract.clock import Clock
 from gateway.ops.killpoints import point
 from gateway.store.accepting import Call, DrawReceipt, Outcome, keep
 from gateway.store.plan import Plan
-from gateway.store.postgres_connection import ATTEMPTS, READ, Connection, Server, find_address
+from gateway.store.postgres_connection import ATTEMPTS, HURRIED_WRITE, READ, WRITE, Connection, Server, find_address
 from gateway.store.postgres_group import FLIGHTS, GroupCommit
 from gateway.store.postgres_migration import check_connected
 from gateway.store.postgres_statements import run
@@ -83,11 +83,12 @@ class PostgresEngine:
     async def read(self, plan: Callable[[], Plan[T]]) -> T:
         return await self._server.transact("read", lambda connection: run(connection, plan()), begin=READ)
 
-    async def _keep(self, calls: Sequence[Call], hopeful: bool) -> Sequence[Outcome]:
+    async def _keep(self, calls: Sequence[Call], *, hopeful: bool, hurried: bool) -> Sequence[Outcome]:
         async def work(connection: Connection) -> Sequence[Outcome]:
             now = self._clock.now_ms()
             outcomes = await run(connection, keep(calls, now, self._draw_receipt, hopeful=hopeful))
             point("accept.after_insert")
             return outcomes
 
-        return await self._server.transact("accept", work, attempts=1 if hopeful else ATTEMPTS)
+        begin = HURRIED_WRITE if hurried else WRITE
+        return await self._server.transact("accept", work, begin=begin, attempts=1 if hopeful else ATTEMPTS)

@@ -30,8 +30,8 @@ COMMAND_S = STATEMENT_S + 5
 """The net under it, for a server or a network that says nothing any more."""
 LOCK_S = 3.0
 """Longer than the server takes to find a deadlock (1 s, `deadlock_timeout`)."""
-IDLE_IN_TRANSACTION_S = 10.0
-"""A process that stops in the middle of a transaction lets go of its locks after this."""
+IDLE_IN_TRANSACTION_S = 5.0
+"""A process that stops, or is cut off, in the middle of a transaction lets go of its locks after this."""
 WAIT_S = 10.0
 """How long a caller waits for a free connection."""
 SHORTEST_PAUSE_S = 0.1
@@ -41,6 +41,8 @@ ATTEMPTS = 6
 
 WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 """Rows that are changed are locked first and read after: each statement sees what was committed before it."""
+HURRIED_WRITE = f"{WRITE}; SET LOCAL lock_timeout = 100"
+"""Milliseconds."""
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 """One snapshot for the whole Plan."""
 

@@ -5,10 +5,12 @@ takes unusually long (it waits for a row that another node holds).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
+from typing import Protocol
 
 from gateway.store.accepting import Call, Outcome
 from gateway.store.port import StoreUnavailable
+from gateway.store.postgres_connection import ServerAway
 
 GROUP_LIMIT = 256
 """Calls in one transaction: bounds how long the first of them waits for the last."""
@@ -30,8 +32,12 @@ class _Job:
         self.error: BaseException | None = None
 
 
-Keep = Callable[[Sequence[Call], bool], Awaitable[Sequence[Outcome]]]
-"""Keeps calls in one transaction, in hope or without (see accepting.keep); without, it is run again on a collision."""
+class Keep(Protocol):
+    """Keeps calls in one transaction, in hope or without (see accepting.keep); without, it is run again where it
+    collided. `hurried`: gives up soon (StoreUnavailable) where it would have to wait for a row.
+    """
+
+    def __call__(self, calls: Sequence[Call], *, hopeful: bool, hurried: bool) -> Awaitable[Sequence[Outcome]]: ...
 
 
 class GroupCommit:
@@ -106,7 +112,7 @@ class GroupCommit:
 
     async def _fly(self, group: Sequence[_Job]) -> None:
         try:
-            await self._commit_hopefully(group)
+            await self._commit(group)
         finally:
             for job in group:
                 self._accepting -= 1
@@ -119,38 +125,42 @@ class GroupCommit:
                 else:
                     job.future.set_exception(StoreUnavailable("the store was stopped"))
 
-    async def _commit_hopefully(self, group: Sequence[_Job]) -> None:
+    async def _commit(self, group: Sequence[_Job]) -> None:
+        hurried = False
         if self._groups_without_hope:
             self._groups_without_hope -= 1
         else:
             try:
-                await self._commit(group, hopeful=True)
-            except StoreUnavailable as error:
+                await self._attempt(group, hopeful=True)
+            except ServerAway as error:
                 _fail(group, error)
                 return
-            except Exception:
+            except Exception as error:
                 # A sender that repeats itself rarely does so once.
                 self._groups_without_hope = CAREFUL_GROUPS
+                hurried = isinstance(error, StoreUnavailable)
             else:
                 return
-        await self._commit_carefully(group)
+        await self._commit_carefully(group, hurried=hurried)
 
-    async def _commit_carefully(self, group: Sequence[_Job]) -> None:
+    async def _commit_carefully(self, group: Sequence[_Job], *, hurried: bool = False) -> None:
         try:
-            await self._commit(group, hopeful=False)
-        except StoreUnavailable as error:
+            await self._attempt(group, hurried=hurried)
+        except ServerAway as error:
             _fail(group, error)
         except Exception as error:
             if len(group) == 1:
                 _fail(group, error)
                 return
-            # One of them cannot be done: halve until it is alone, so that its neighbours do not suffer.
+            # One of them cannot be done, or waits for a row that somebody holds: halve until it is alone, so that its
+            # neighbours do not suffer.
             half = len(group) // 2
-            await self._commit_carefully(group[:half])
-            await self._commit_carefully(group[half:])
+            hurried = hurried or isinstance(error, StoreUnavailable)
+            await self._commit_carefully(group[:half], hurried=hurried)
+            await self._commit_carefully(group[half:], hurried=hurried)
 
-    async def _commit(self, group: Sequence[_Job], *, hopeful: bool) -> None:
-        outcomes = await self._keep([job.call for job in group], hopeful)
+    async def _attempt(self, group: Sequence[_Job], *, hopeful: bool = False, hurried: bool = False) -> None:
+        outcomes = await self._keep([job.call for job in group], hopeful=hopeful, hurried=hurried)
         for job, outcome in zip(group, outcomes, strict=True):
             job.result = outcome
 

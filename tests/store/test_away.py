@@ -11,8 +11,9 @@ import pytest
 
 from config.secret import Secret
 from gateway.contract.clock import Millis
-from gateway.contract.envelope import Accepted
+from gateway.contract.envelope import Accepted, Thread
 from gateway.store import postgres_connection
+from gateway.store.accepting import Call, keep
 from gateway.store.port import StoreUnavailable
 from gateway.store.postgres_connection import StatementFailed
 from gateway.store.postgres_hints import Hints
@@ -177,6 +178,26 @@ async def test_a_row_that_is_held_too_long_is_told_as_busy_and_not_waited_for_wi
         await store.settle(done, NOW)
     assert await held.let_go() == [True]
     assert await store.settle(done, NOW) == [False]
+
+
+@on_postgres
+async def test_a_call_that_waits_for_a_row_held_elsewhere_holds_up_none_of_its_neighbours(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(postgres_connection, "LOCK_S", 0.2)
+    store = await bench.open()
+    thread = Thread(key="call-7")
+    await store.accept([make_envelope("first", thread=thread)])
+    call = Call([make_envelope("second", thread=thread)])
+    held = await hold(store, keep([call], NOW, bench.draw))
+    calls = [make_envelope(f"k{n}") for n in range(20)]
+    calls[7] = make_envelope("k7", thread=thread)
+    calls[11] = make_envelope("second", thread=thread)
+    answers = await asyncio.gather(*(store.accept([call]) for call in calls), return_exceptions=True)
+    assert [n for n, answer in enumerate(answers) if isinstance(answer, StoreUnavailable)] == [7, 11]
+    ((kept,),) = await held.let_go()  # type: ignore[misc]
+    (again,) = await store.accept([calls[11]])
+    assert (again.duplicate, again.receipt) == (True, kept.receipt)
 
 
 @on_postgres
