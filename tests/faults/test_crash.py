@@ -24,11 +24,11 @@ class Caller:
     def __init__(self) -> None:
         self.acknowledged: dict[str, str] = {}
         self._number = 0
-        self._unanswered: list[str] = []
+        self.unanswered: list[str] = []
 
     def next_call(self) -> str:
-        if self._unanswered:
-            return self._unanswered.pop(0)
+        if self.unanswered:
+            return self.unanswered.pop(0)
         self._number += 1
         return f"CALL-{self._number:06d}"
 
@@ -45,7 +45,7 @@ class Caller:
                     told = json.loads(await answer.read())
                     assert answer.status in (200, 201), told
             except (aiohttp.ClientError, ConnectionError, json.JSONDecodeError):
-                self._unanswered.append(call)
+                self.unanswered.append(call)
                 return
             earlier = self.acknowledged.setdefault(call, told["receipt"])
             assert earlier == told["receipt"], "one call, one receipt"

@@ -1,0 +1,155 @@
+"""Two gateways on one PostgreSQL, as a bank runs them: one dies, the database goes away, the work is split."""
+
+import asyncio
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.faults.test_crash import CLIENTS, Caller, check_ledger
+from tests.journeys.test_complaint import push
+from tests.postgres_server import PASSWORD, PostgresServer
+from tests.running import HOTLINE_AND_LEDGER, KEY, gateway, read_ledger, run_cli, wait_for_ledger, write_config
+
+SECRET = {"HUIYIN__STORE__PASSWORD": PASSWORD}
+
+
+@pytest.fixture
+def server() -> Iterator[PostgresServer]:
+    server = PostgresServer(durable=True)
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def config(server: PostgresServer, tmp_path: Path) -> str:
+    url = server.url(server.make_database(template=None))
+    return str(write_config(tmp_path, f'[store]\nurl = "{url}"\n{HOTLINE_AND_LEDGER}'))
+
+
+def test_one_of_two_nodes_is_killed_under_load_and_the_other_finishes_everything_once(
+    config: str, tmp_path: Path
+) -> None:
+    caller = Caller()
+
+    async def load_both_and_kill_one(urls: list[str]) -> None:
+        pushing = [asyncio.create_task(caller.push_until_it_dies(url)) for url in urls]
+        while len(caller.acknowledged) < 300:  # noqa: ASYNC110 - the gateways' doing
+            await asyncio.sleep(0.01)
+        first.kill()
+        await pushing[0]
+        so_far = len(caller.acknowledged)
+        # What the dead node did not answer goes to the other, as a load balancer sends it there.
+        while len(caller.acknowledged) < so_far + 100 or caller.unanswered:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.01)
+        pushing[1].cancel()
+        with suppress(asyncio.CancelledError):
+            await pushing[1]
+
+    with (
+        gateway(tmp_path, "--config", config, environment=SECRET) as first,
+        gateway(tmp_path, "--config", config, environment=SECRET) as second,
+    ):
+        asyncio.run(load_both_and_kill_one([first.url, second.url]))
+        check_ledger(tmp_path, caller)
+        assert second.stop() == 0
+        assert PASSWORD not in "".join(first.output + second.output)
+
+
+def test_while_the_database_is_away_callers_get_503_and_the_gateway_recovers_by_itself(
+    config: str, tmp_path: Path, server: PostgresServer
+) -> None:
+    acknowledged: dict[str, str] = {}
+    refused: list[str] = []
+
+    async def send(session: aiohttp.ClientSession, url: str, client: int, over: asyncio.Event) -> None:
+        number = 0
+        while not over.is_set():
+            call = f"CALL-{client}-{number}"
+            body = {"call_id": call, "turns": [{"role": "customer", "text": f"排队太久了，通话 {call}"}]}
+            async with session.post(f"{url}/intake/hotline", json=body) as answer:
+                told = json.loads(await answer.read())
+                if answer.status == 503:
+                    assert told["code"] == "store_unavailable"
+                    refused.append(answer.headers["Retry-After"])
+                    await asyncio.sleep(0.02)
+                else:
+                    assert answer.status in (200, 201), told
+                    acknowledged[call] = told["receipt"]
+                    number += 1
+
+    async def reach(number: int) -> None:
+        async with asyncio.timeout(120):
+            while len(acknowledged) < number:  # noqa: ASYNC110 - the gateway's doing
+                await asyncio.sleep(0.01)
+
+    async def load(url: str) -> None:
+        over = asyncio.Event()
+        async with aiohttp.ClientSession(headers={"X-Huiyin-Key": KEY}) as session:
+            senders = [asyncio.create_task(send(session, url, client, over)) for client in range(CLIENTS)]
+            await reach(100)
+            await asyncio.to_thread(server.stop)
+            while len(refused) < 50:  # noqa: ASYNC110 - the gateway's doing
+                await asyncio.sleep(0.01)
+            async with session.get(f"{url}/ready") as answer:
+                assert answer.status == 503
+            async with session.get(f"{url}/live") as answer:
+                assert answer.status == 200
+            await asyncio.to_thread(server.start)
+            await reach(len(acknowledged) + 100)
+            over.set()
+            await asyncio.gather(*senders)
+
+    with gateway(tmp_path, "--config", config, environment=SECRET) as running:
+        asyncio.run(load(running.url))
+        assert all(int(seconds) >= 1 for seconds in refused)
+        entries = wait_for_ledger(tmp_path, set(acknowledged.values()))
+        assert sorted(entry["receipt"] for entry in entries) == sorted(acknowledged.values())
+        with urllib.request.urlopen(f"{running.url}/ready", timeout=30) as answer:
+            assert answer.status == 200
+        assert running.stop() == 0
+
+
+def test_nodes_that_share_the_roles_wake_each_other_without_waiting_for_a_poll(config: str, tmp_path: Path) -> None:
+    ten_minutes = {**SECRET, "HUIYIN__STAGES__POLL_MS": "600000"}
+    with (
+        gateway(tmp_path, "--config", config, "--roles", "forward", environment=ten_minutes),
+        gateway(tmp_path, "--config", config, "--roles", "register", environment=ten_minutes),
+        gateway(tmp_path, "--config", config, "--roles", "accept", environment=ten_minutes) as door,
+    ):
+        status, told = push(door)
+        assert status == 201
+        assert [entry["receipt"] for entry in wait_for_ledger(tmp_path, {told["receipt"]})] == [told["receipt"]]
+
+
+def test_the_commands_work_on_postgres_and_never_print_the_password(
+    config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "password"
+    secret.write_text(PASSWORD)
+    monkeypatch.setitem(os.environ, "HUIYIN__STORE__PASSWORD_FILE", str(secret))
+    options = ("--config", config, "--data", str(tmp_path))
+    ran = [run_cli("check", *options, "--online"), run_cli("trace", "471108154243", *options)]
+    assert "there is none yet" in ran[0].stdout
+    assert "huiyin migrate" in ran[1].stderr
+    ran += [run_cli("migrate", *options), run_cli("migrate", *options), run_cli("check", *options, "--online")]
+    assert "store: good" in ran[-1].stdout
+    assert [one.returncode for one in ran] == [0, 1, 0, 0, 0], [one.stderr for one in ran]
+    with gateway(tmp_path, "--config", config) as running:
+        receipt = push(running)[1]["receipt"]
+        assert wait_for_ledger(tmp_path, {receipt})
+        ran += [run_cli("trace", receipt, *options), run_cli("parked", *options), run_cli("channels", *options)]
+    assert receipt in ran[-3].stdout.replace(" ", "")
+    assert "registered 1" in ran[-1].stdout
+    monkeypatch.setitem(os.environ, "HUIYIN__STORE__PASSWORD_FILE", str(tmp_path / "huiyin.toml"))
+    ran.append(run_cli("parked", *options))
+    assert (ran[-1].returncode, ran[-1].stderr.count("\n")) == (1, 1)
+    assert "InvalidPassword" in ran[-1].stderr
+    assert not [one.args for one in ran if PASSWORD in one.stdout + one.stderr]
+    assert len(read_ledger(tmp_path)) == 1
