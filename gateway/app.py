@@ -20,7 +20,6 @@ from gateway.contract.ports import Channel, Listen, Notifier, Poll, Push, System
 from gateway.intake.accept import Acceptance
 from gateway.intake.acknowledge_page import AcknowledgePage, write_answer_link
 from gateway.intake.health import Health
-from gateway.intake.numbers import draw_receipt
 from gateway.intake.polling import Polling
 from gateway.intake.server import Intake
 from gateway.intake.status_page import StatusPage
@@ -66,7 +65,6 @@ def open_store(settings: Settings) -> Store:
     """Raises SettingsError as above."""
     return SqliteStore(
         find_store_url(settings),
-        draw_receipt=draw_receipt,
         clock=SystemClock(),
         queue_limit=settings.store.queue_limit,
         min_free_mb=settings.store.min_free_mb,

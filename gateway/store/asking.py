@@ -34,7 +34,7 @@ _ENVELOPE_FACTS = select(
     inbox.c.detail,
 ).join_from(envelopes, inbox, inbox.c.id == envelopes.c.id)
 UNREGISTERED_ENVELOPES = Statement(
-    _ENVELOPE_FACTS.where(inbox.c.receipt == bindparam("receipt"), UNREGISTERED), ("receipt",)
+    _ENVELOPE_FACTS.where(inbox.c.number == bindparam("number"), UNREGISTERED), ("number",)
 )
 REGISTERED_ENVELOPES = Statement(
     _ENVELOPE_FACTS.join(complaint_versions, complaint_versions.c.envelope_id == envelopes.c.id).where(
@@ -42,7 +42,7 @@ REGISTERED_ENVELOPES = Statement(
     ),
     ("id",),
 )
-_COMPLAINT = Statement(select(complaints.c.id).where(complaints.c.receipt == bindparam("receipt")), ("receipt",))
+_COMPLAINT = Statement(select(complaints.c.id).where(complaints.c.number == bindparam("number")), ("number",))
 _VERSIONS = Statement(
     select(
         complaint_versions.c.version,
@@ -192,9 +192,9 @@ def read_cursor(channel: str) -> Plan[str | None]:
     return rows[0][0] if rows else None
 
 
-def trace(receipt: Receipt) -> Plan[Trace | None]:
-    kept = yield Ask(UNREGISTERED_ENVELOPES, (receipt,))
-    found = yield Ask(_COMPLAINT, (receipt,))
+def trace(receipt: Receipt, number: int) -> Plan[Trace | None]:
+    kept = yield Ask(UNREGISTERED_ENVELOPES, (number,))
+    found = yield Ask(_COMPLAINT, (number,))
     complaint_id: str | None = found[0][0] if found else None
     if complaint_id:
         kept += yield Ask(REGISTERED_ENVELOPES, (complaint_id,))

@@ -62,12 +62,23 @@ envelopes = Table(
     Index("ix_envelopes_key", "key", unique=True),
 )
 
+numbering = Table(
+    "numbering",
+    metadata,
+    # One row: the secret of the receipts and the first number that nobody has reserved (see numbering.py).
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("secret", LargeBinary(32), nullable=False),
+    Column("next", BigInteger, nullable=False),
+)
+
 inbox = Table(
     "inbox",
     metadata,
     _id("id", primary_key=True),
     Column("channel", Text, nullable=False),
     Column("receipt", String(12)),
+    # Of the receipt. What is found by a receipt is found by its number: numbers grow, receipts lie anywhere.
+    Column("number", BigInteger),
     # Place inside the receipt's matter, from 0.
     Column("part", Integer, nullable=False),
     Column("state", String(12), nullable=False),
@@ -80,9 +91,8 @@ inbox = Table(
     Column("code", Text, nullable=False),
     Column("detail", Text, nullable=False),
     _index_where("ix_inbox_accepted", "state = 'accepted'", "channel", "since_ms", "id"),
-    # Receipts are random, so an index of all of them would cost every accept a page of its own. This one stays small;
-    # a registered envelope is found by the receipt of its complaint.
-    _index_where("ix_inbox_unregistered", "state <> 'registered'", "receipt", "part", unique=True),
+    # A registered envelope is found by its complaint.
+    _index_where("ix_inbox_unregistered", "state <> 'registered'", "number", "part", unique=True),
     _index_where("ix_inbox_set_aside", "state = 'set_aside'", "id"),
     sqlite_with_rowid=False,
 )
@@ -92,6 +102,7 @@ threads = Table(
     metadata,
     Column("key", LargeBinary(56), primary_key=True),
     Column("receipt", String(12), nullable=False),
+    Column("number", BigInteger, nullable=False),
     Column("last_ms", BigInteger, nullable=False),
     Column("ended", Boolean, nullable=False),
     sqlite_with_rowid=False,
@@ -110,6 +121,7 @@ complaints = Table(
     metadata,
     _id("id", primary_key=True),
     Column("receipt", String(12), nullable=False),
+    Column("number", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
     Column("channel", Text, nullable=False),
     Column("kind", Text, nullable=False),
@@ -118,7 +130,7 @@ complaints = Table(
     Column("branch", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("changed_ms", BigInteger, nullable=False),
-    Index("ix_complaints_receipt", "receipt", unique=True),
+    Index("ix_complaints_number", "number", unique=True),
     sqlite_with_rowid=False,
 )
 

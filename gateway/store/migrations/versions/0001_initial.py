@@ -1,5 +1,7 @@
 """The first form: envelopes and inbox, threads, complaints and their versions, duties, history."""
 
+import secrets
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -22,6 +24,7 @@ def upgrade() -> None:
         "complaints",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("receipt", sa.String(length=12), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -33,7 +36,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_complaints"),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_complaints_receipt", "complaints", ["receipt"], unique=True)
+    op.create_index("ix_complaints_number", "complaints", ["number"], unique=True)
     op.create_table(
         "cursors",
         sa.Column("channel", sa.Text(), nullable=False),
@@ -127,6 +130,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("receipt", sa.String(length=12), nullable=True),
+        sa.Column("number", sa.BigInteger(), nullable=True),
         sa.Column("part", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=12), nullable=False),
         sa.Column("since_ms", sa.BigInteger(), nullable=False),
@@ -158,11 +162,19 @@ def upgrade() -> None:
     op.create_index(
         "ix_inbox_unregistered",
         "inbox",
-        ["receipt", "part"],
+        ["number", "part"],
         unique=True,
         sqlite_where=sa.text("state <> 'registered'"),
         postgresql_where=sa.text("state <> 'registered'"),
     )
+    numbering = op.create_table(
+        "numbering",
+        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("secret", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("next", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_numbering"),
+    )
+    op.bulk_insert(numbering, [{"id": 1, "secret": secrets.token_bytes(32), "next": 0}])
     op.create_table(
         "probes",
         sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
@@ -173,6 +185,7 @@ def upgrade() -> None:
         "threads",
         sa.Column("key", sa.LargeBinary(length=56), nullable=False),
         sa.Column("receipt", sa.String(length=12), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("last_ms", sa.BigInteger(), nullable=False),
         sa.Column("ended", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_threads"),
