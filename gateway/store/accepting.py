@@ -3,10 +3,8 @@
 The costs that matter are fixed: one look-up and four inserts per group, however many callers it holds.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import blake2b
 from typing import TypeAlias
 
@@ -14,16 +12,18 @@ import uuid_utils
 from sqlalchemy import bindparam, delete, func, select, update
 
 from gateway.contract.clock import Millis
-from gateway.contract.complaint import Authenticity
 from gateway.contract.envelope import Accepted, Envelope, Thread
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
+from gateway.store.heads import write_head
 from gateway.store.numbering import Stock
 from gateway.store.plan import Ask, Plan, Put, Row, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.port import KeyConflict
 from gateway.store.tables import complaint_versions, complaints, cursors, envelopes, history, inbox, threads
 
-SEQUENTIAL_BYTES = 40
+_PLAIN_BYTES, _HEAD_BYTES = 79, 64
+"""A key that grows with time is kept as it is up to this length; of a longer one its beginning and a hash, which together
+are longer than any plain one, so that the two never meet."""
 
 UNREGISTERED = inbox.c.state != word(EnvelopeState.REGISTERED)
 
@@ -54,7 +54,19 @@ _THREADS = Statement(
     ("keys",),
 )
 _KEEP_ENVELOPE = insert_into(envelopes)
-_OPEN_INBOX = insert_into(inbox)
+_OPEN_INBOX = insert_into(
+    inbox,
+    state=EnvelopeState.ACCEPTED.value,
+    due_ms=0,
+    lease_until_ms=0,
+    claim=0,
+    attempts=0,
+    code="",
+    detail="",
+)
+_NOTE_ACCEPTED = insert_into(
+    history, "seq", subject="envelope", event="envelope.accepted", before="", after=EnvelopeState.ACCEPTED.value
+)
 _OPEN_THREAD = insert_into(threads)
 _MOVE_THREAD = Statement(
     update(threads)
@@ -137,13 +149,7 @@ def keep(calls: Sequence[Call], now: Millis, stock: Stock, *, hopeful: bool = Fa
         opened = yield from _assign_matters(fresh, stock)
         yield from put(_KEEP_ENVELOPE, [_write_envelope(entry) for entry in fresh])
         yield from put(_OPEN_INBOX, [_write_inbox(entry, now) for entry in fresh])
-        yield from put(
-            WRITE_HISTORY,
-            [
-                (now, "envelope", entry.id, "envelope.accepted", "", "accepted", "supplement" if entry.part else "")
-                for entry in fresh
-            ],
-        )
+        yield from put(_NOTE_ACCEPTED, [(now, entry.id, "supplement" if entry.part else "") for entry in fresh])
         yield from _write_threads(opened)
     reached = [call.cursor for call, outcome in zip(calls, found, strict=True) if not isinstance(outcome, KeyConflict)]
     for channel, cursor in dict(filter(None, reached)).items():
@@ -155,9 +161,12 @@ def keep(calls: Sequence[Call], now: Millis, stock: Stock, *, hopeful: bool = Fa
 
 
 def hash_key(channel: str, key: str, *, sequential: bool = False) -> bytes:
-    """16 bytes of hash; of a key that grows with time behind its own beginning, so that new ones sit together."""
-    digest = blake2b(f"{channel}\0{key}".encode(), digest_size=16).digest()
-    return key.encode()[:SEQUENTIAL_BYTES] + digest if sequential else digest
+    """16 bytes of hash; a key that grows with time as it is, or with its own beginning first, so that new ones sit together."""
+    whole = f"{channel}\0{key}".encode()
+    if sequential and len(whole) <= _PLAIN_BYTES:
+        return whole
+    digest = blake2b(whole, digest_size=16).digest()
+    return whole[:_HEAD_BYTES] + digest if sequential else digest
 
 
 def _match(
@@ -238,38 +247,21 @@ def _write_envelope(entry: _Entry) -> Row:
     envelope = entry.envelope
     if envelope is None:
         raise ValueError("a kept envelope is not written again")
-    thread = envelope.thread
     return (
         entry.id,
         entry.key,
         envelope.channel,
-        envelope.adapter,
-        envelope.source_key,
-        envelope.media_type,
         envelope.received_at,
         entry.content,
-        _write_authenticity(envelope.authenticity),
-        thread.key if thread else None,
-        thread.window_ms if thread else None,
-        thread.ends if thread else False,
-        envelope.joins,
-        envelope.receipt_wanted,
-        envelope.backfill,
-        json.dumps(dict(envelope.hints), ensure_ascii=False) if envelope.hints else "",
+        write_head(envelope),
         envelope.raw,
     )
-
-
-@lru_cache(256)
-def _write_authenticity(authenticity: Authenticity) -> str:
-    # A channel has a handful of them, and writing one costs as much as a look-up.
-    return authenticity.model_dump_json()
 
 
 def _write_inbox(entry: _Entry, now: Millis) -> Row:
     channel = entry.envelope.channel if entry.envelope else ""
     receipt, number = (entry.matter.receipt, entry.matter.number) if entry.matter else (None, None)
-    return (entry.id, channel, receipt, number, entry.part, EnvelopeState.ACCEPTED.value, now, 0, 0, 0, 0, "", "")
+    return (entry.id, channel, receipt, number, entry.part, now)
 
 
 def _write_threads(opened: dict[bytes, _OpenThread]) -> Plan[None]:

@@ -1,18 +1,16 @@
 """The inbox: claiming envelopes fairly, and turning them into complaint versions with all their duties."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import Integer, bindparam, exists, func, or_, select, update
 
 from gateway.contract.clock import Millis
-from gateway.contract.complaint import Authenticity
-from gateway.contract.envelope import Envelope, Thread
+from gateway.contract.envelope import Envelope
 from gateway.contract.ports import Event
 from gateway.states import DutyState, EnvelopeState
 from gateway.store.accepting import WRITE_HISTORY
+from gateway.store.heads import COLUMNS, read_envelope
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.rows import InboxItem, Moved, Registered, Target
 from gateway.store.settling import OWE, make_duty_row
@@ -56,23 +54,6 @@ _CLAIM = Statement(
     .values(lease_until_ms=bindparam("until"), claim=inbox.c.claim + 1, attempts=inbox.c.attempts + 1),
     ("until", "at_id"),
 )
-_ENVELOPE = (
-    envelopes.c.channel,
-    envelopes.c.adapter,
-    envelopes.c.source_key,
-    envelopes.c.media_type,
-    envelopes.c.raw,
-    envelopes.c.received_ms,
-    envelopes.c.authenticity,
-    envelopes.c.content,
-    envelopes.c.thread_key,
-    envelopes.c.thread_window_ms,
-    envelopes.c.thread_ends,
-    envelopes.c.joins,
-    envelopes.c.receipt_wanted,
-    envelopes.c.backfill,
-    envelopes.c.hints,
-)
 _ITEMS = Statement(
     select(
         inbox.c.id,
@@ -82,14 +63,14 @@ _ITEMS = Statement(
         inbox.c.number,
         inbox.c.state,
         inbox.c.code,
-        *_ENVELOPE,
+        *COLUMNS,
     )
     .join_from(inbox, envelopes, envelopes.c.id == inbox.c.id)
     .where(is_in(inbox.c.id, "ids")),
     ("ids",),
 )
 _EARLIER = Statement(
-    select(complaints.c.number, envelopes.c.id, *_ENVELOPE)
+    select(complaints.c.number, envelopes.c.id, *COLUMNS)
     .join_from(complaints, complaint_versions, complaint_versions.c.complaint_id == complaints.c.id)
     .join(envelopes, envelopes.c.id == complaint_versions.c.envelope_id)
     .join(inbox, inbox.c.id == complaint_versions.c.envelope_id)
@@ -188,7 +169,7 @@ def read_items(ids: Sequence[str], *, claimed: bool = True) -> Plan[list[InboxIt
     known = {row[0]: row[1:] for row in (yield from ask_for(_COMPLAINTS, numbers))}
     earlier: dict[int, list[tuple[str, Envelope]]] = {}
     for number, envelope_id, *columns in (yield from ask_for(_EARLIER, list(known))):
-        earlier.setdefault(number, []).append((envelope_id, _read_envelope(columns)))
+        earlier.setdefault(number, []).append((envelope_id, read_envelope(*columns)))
     items = []
     for envelope_id, claim, attempts, receipt, number, state, code, *columns in (rows[i] for i in ids if i in rows):
         complaint_id, version = known.get(number, (None, 0))
@@ -199,7 +180,7 @@ def read_items(ids: Sequence[str], *, claimed: bool = True) -> Plan[list[InboxIt
                 attempts=attempts,
                 receipt=receipt,
                 number=number,
-                envelope=_read_envelope(columns),
+                envelope=read_envelope(*columns),
                 complaint_id=complaint_id,
                 version=version,
                 earlier=[kept for kept_id, kept in earlier.get(number, ()) if kept_id != envelope_id],
@@ -208,41 +189,6 @@ def read_items(ids: Sequence[str], *, claimed: bool = True) -> Plan[list[InboxIt
             )
         )
     return items
-
-
-def _read_envelope(columns: Sequence[Any]) -> Envelope:
-    (
-        channel,
-        adapter,
-        source_key,
-        media_type,
-        raw,
-        received_ms,
-        authenticity,
-        content,
-        thread_key,
-        window_ms,
-        thread_ends,
-        joins,
-        receipt_wanted,
-        backfill,
-        hints,
-    ) = columns
-    return Envelope(
-        channel=channel,
-        adapter=adapter,
-        source_key=source_key,
-        media_type=media_type,
-        raw=raw,
-        received_at=received_ms,
-        authenticity=Authenticity.model_validate_json(authenticity),
-        content=content,
-        thread=Thread(key=thread_key, window_ms=window_ms, ends=bool(thread_ends)) if thread_key is not None else None,
-        joins=joins,
-        receipt_wanted=bool(receipt_wanted),
-        backfill=bool(backfill),
-        hints=json.loads(hints) if hints else {},
-    )
 
 
 # --- register ------------------------------------------------------------------------------------------------------

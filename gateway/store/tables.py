@@ -42,21 +42,12 @@ envelopes = Table(
     metadata,
     _id("id", primary_key=True),
     # See accepting.hash_key. A random key costs every accept a page of the index of its own; a sequential one does not.
-    Column("key", LargeBinary(56), nullable=False),
+    Column("key", LargeBinary(80), nullable=False),
     Column("channel", Text, nullable=False),
-    Column("adapter", Text, nullable=False),
-    Column("source_key", Text, nullable=False),
-    Column("media_type", Text, nullable=False),
     Column("received_ms", BigInteger, nullable=False),
     Column("content", LargeBinary(32), nullable=False),
-    Column("authenticity", Text, nullable=False),
-    Column("thread_key", Text),
-    Column("thread_window_ms", BigInteger),
-    Column("thread_ends", Boolean, nullable=False),
-    Column("joins", Text),
-    Column("receipt_wanted", Boolean, nullable=False),
-    Column("backfill", Boolean, nullable=False),
-    Column("hints", Text, nullable=False),
+    # The rest of it as JSON (see heads.py).
+    Column("head", LargeBinary, nullable=False),
     # Last, so that reading the columns above never walks through the pages of a large body.
     Column("raw", LargeBinary, nullable=False),
     Index("ix_envelopes_key", "key", unique=True),
@@ -100,7 +91,7 @@ inbox = Table(
 threads = Table(
     "threads",
     metadata,
-    Column("key", LargeBinary(56), primary_key=True),
+    Column("key", LargeBinary(80), primary_key=True),
     Column("receipt", String(12), nullable=False),
     Column("number", BigInteger, nullable=False),
     Column("last_ms", BigInteger, nullable=False),

@@ -93,21 +93,11 @@ def upgrade() -> None:
     op.create_table(
         "envelopes",
         sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("key", sa.LargeBinary(length=56), nullable=False),
+        sa.Column("key", sa.LargeBinary(length=80), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False),
-        sa.Column("adapter", sa.Text(), nullable=False),
-        sa.Column("source_key", sa.Text(), nullable=False),
-        sa.Column("media_type", sa.Text(), nullable=False),
         sa.Column("received_ms", sa.BigInteger(), nullable=False),
         sa.Column("content", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("authenticity", sa.Text(), nullable=False),
-        sa.Column("thread_key", sa.Text(), nullable=True),
-        sa.Column("thread_window_ms", sa.BigInteger(), nullable=True),
-        sa.Column("thread_ends", sa.Boolean(), nullable=False),
-        sa.Column("joins", sa.Text(), nullable=True),
-        sa.Column("receipt_wanted", sa.Boolean(), nullable=False),
-        sa.Column("backfill", sa.Boolean(), nullable=False),
-        sa.Column("hints", sa.Text(), nullable=False),
+        sa.Column("head", sa.LargeBinary(), nullable=False),
         sa.Column("raw", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_envelopes"),
     )
@@ -183,7 +173,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "threads",
-        sa.Column("key", sa.LargeBinary(length=56), nullable=False),
+        sa.Column("key", sa.LargeBinary(length=80), nullable=False),
         sa.Column("receipt", sa.String(length=12), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("last_ms", sa.BigInteger(), nullable=False),
