@@ -24,6 +24,7 @@ from gateway.intake.polling import Polling
 from gateway.intake.server import Intake
 from gateway.intake.status_page import StatusPage
 from gateway.ops.logs import log
+from gateway.ops.memory import settle_memory
 from gateway.ops.time import SystemClock
 from gateway.roles import ALL, Role
 from gateway.stages.drain import Wake, drain
@@ -239,6 +240,7 @@ async def serve(settings: Settings, roles: frozenset[Role], announce: Callable[[
     await gateway.start()
     if announce:
         announce(gateway)
+    settle_memory()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
