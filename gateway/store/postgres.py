@@ -4,13 +4,15 @@ Accepts are committed in groups; everything else is a transaction of its own on 
 nodes could both want are locked, skipped or unique, whichever the Plan says; what collides all the same is run again.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from config.secret import Secret
 from gateway.contract.clock import Clock
 from gateway.ops.killpoints import point
-from gateway.store.accepting import Call, DrawReceipt, Outcome, keep
+from gateway.store.accepting import Call, Outcome, keep
+from gateway.store.numbering import RESERVED_AT_ONCE, Numbering, Stock, read_secret, reserve
 from gateway.store.plan import Plan
 from gateway.store.postgres_connection import ATTEMPTS, HURRIED_WRITE, READ, WRITE, Connection, Server, find_address
 from gateway.store.postgres_group import FLIGHTS, GroupCommit
@@ -30,41 +32,40 @@ class PostgresStore(SqlStore):
         self,
         url: str,
         *,
-        draw_receipt: DrawReceipt,
         clock: Clock,
         password: Secret | None = None,
         queue_limit: int = 5_000,
         pool_size: int = 10,
     ) -> None:
-        engine = PostgresEngine(
-            url, password, draw_receipt=draw_receipt, clock=clock, queue_limit=queue_limit, pool_size=pool_size
-        )
-        super().__init__(engine, draw_receipt=draw_receipt, clock=clock)
+        engine = PostgresEngine(url, password, clock=clock, queue_limit=queue_limit, pool_size=pool_size)
+        super().__init__(engine, clock=clock)
 
 
 class PostgresEngine:
     """Implements `gateway.store.sql_store.Engine`."""
+
+    numbering: Numbering
 
     def __init__(
         self,
         url: str,
         password: Secret | None,
         *,
-        draw_receipt: DrawReceipt,
         clock: Clock,
         queue_limit: int,
         pool_size: int,
     ) -> None:
-        self._draw_receipt = draw_receipt
         self._clock = clock
         self._server = Server(find_address(url, password), accepting=FLIGHTS, others=pool_size)
         self._groups = GroupCommit(self._keep, queue_limit)
+        self._stocks: list[Stock] = []
 
     async def open(self) -> None:
         """Raises StoreUnavailable; SchemaMismatch, one of its kind, if the database is of another version."""
         await self._server.open()
         try:
             await self._server.transact("open", check_connected)
+            self.numbering = Numbering(await self.read(read_secret))
         except BaseException:
             await self._server.close()
             raise
@@ -85,10 +86,24 @@ class PostgresEngine:
 
     async def _keep(self, calls: Sequence[Call], *, hopeful: bool, hurried: bool) -> Sequence[Outcome]:
         async def work(connection: Connection) -> Sequence[Outcome]:
-            now = self._clock.now_ms()
-            outcomes = await run(connection, keep(calls, now, self._draw_receipt, hopeful=hopeful))
+            outcomes = await run(connection, keep(calls, self._clock.now_ms(), stock, hopeful=hopeful))
             point("accept.after_insert")
             return outcomes
 
         begin = HURRIED_WRITE if hurried else WRITE
-        return await self._server.transact("accept", work, begin=begin, attempts=1 if hopeful else ATTEMPTS)
+        attempts = 1 if hopeful else ATTEMPTS
+        async with self._stock(attempts * sum(len(call.envelopes) for call in calls)) as stock:
+            return await self._server.transact("accept", work, begin=begin, attempts=attempts)
+
+    @asynccontextmanager
+    async def _stock(self, wanted: int) -> AsyncIterator[Stock]:
+        """At least so many numbers, for one group at a time: two under way at once take from a stock each."""
+        stock = self._stocks.pop() if self._stocks else Stock(self.numbering)
+        try:
+            if len(stock) < wanted:
+                # In a commit of its own, as other nodes reserve from the same count.
+                count = max(wanted, RESERVED_AT_ONCE)
+                stock.add(await self._server.transact("accept", lambda connection: run(connection, reserve(count))))
+            yield stock
+        finally:
+            self._stocks.append(stock)

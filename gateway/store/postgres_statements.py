@@ -1,5 +1,6 @@
 """Plans on PostgreSQL: statements compiled once for asyncpg, an INSERT of many rows sent as one statement."""
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, TypeVar
@@ -32,28 +33,24 @@ class _Compiled:
             # An array is one value, so the statement stays prepared whatever the length of the list.
             self.text = self.text.replace(f" IN (__[POSTCOMPILE_{name}])", f" = ANY(${place})")
         self.sources = [(names.index(name), None) if name in names else (-1, compiled.params[name]) for name in order]
-        self.columns = _find_columns(statement)
-        if self.columns is not None and isinstance(statement.element, Insert):
-            table = statement.element.table
-            quote = compiled.preparer.quote
-            listed = ", ".join(quote(name) for name in names)
+        self.in_order = [index for index, _ in self.sources] == list(range(len(names)))
+        self.columns: list[str] | None = None
+        if isinstance(statement.element, Insert):
+            types = statement.element.table.c
+            self.columns = [_name_type(types[name].type) for name in order]
+            # INSERT INTO t (a, b) VALUES ($1::VARCHAR, 0) -> INSERT INTO t (a, b) SELECT v1, 0 FROM unnest($1::text[]).
+            # The rows come out of it in their order, so numbers given by a sequence follow it.
+            head, _, values = self.text.partition(" VALUES (")
+            chosen = re.sub(r"\$(\d+)::\w+", r"v\1", values.partition(" RETURNING ")[0].rpartition(")")[0])
             arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(self.columns, 1))
-            # The rows come out of unnest in their order, so numbers given by a sequence follow it.
-            self.text = f"INSERT INTO {quote(table.name)} ({listed}) SELECT * FROM unnest({arrays})"  # noqa: S608 - names of our own tables
+            fields = ", ".join(f"v{place}" for place in range(1, len(order) + 1))
+            self.text = f"{head} SELECT {chosen} FROM unnest({arrays}) AS given ({fields})"  # noqa: S608 - our own tables
 
     def bind(self, values: Row) -> list[Any]:
         return [_clean(constant if index < 0 else values[index]) for index, constant in self.sources]
 
 
 _compile = cache(_Compiled)
-
-
-def _find_columns(statement: Statement) -> list[str] | None:
-    """The column types of an INSERT of plain rows; None for any other statement."""
-    if not isinstance(statement.element, Insert):
-        return None
-    columns = statement.element.table.c
-    return [_name_type(columns[name].type) for name in statement.names]
 
 
 def _name_type(column_type: TypeEngine[Any]) -> str:
@@ -96,7 +93,8 @@ async def run(connection: "asyncpg.Connection[Any]", plan: Plan[T]) -> T:
 
 async def _put(connection: "asyncpg.Connection[Any]", compiled: _Compiled, rows: Sequence[Row]) -> None:
     if compiled.columns is not None:
-        for part in _split(rows, [at for at, kind in enumerate(compiled.columns) if kind == "bytea"]):
+        bound = rows if compiled.in_order else [compiled.bind(row) for row in rows]
+        for part in _split(bound, [at for at, kind in enumerate(compiled.columns) if kind == "bytea"]):
             await connection.execute(compiled.text, *_turn(part, compiled.columns))
     elif compiled.sources:
         await connection.executemany(compiled.text, [compiled.bind(row) for row in rows])
@@ -105,12 +103,12 @@ async def _put(connection: "asyncpg.Connection[Any]", compiled: _Compiled, rows:
             await connection.execute(compiled.text)
 
 
-def _turn(rows: Sequence[Row], columns: Sequence[str]) -> Iterator[Sequence[Any]]:
+def _turn(rows: Sequence[Sequence[Any]], columns: Sequence[str]) -> Iterator[Sequence[Any]]:
     for values, kind in zip(zip(*rows, strict=True), columns, strict=True):
         yield [_clean(value) for value in values] if kind == "text" else values
 
 
-def _split(rows: Sequence[Row], heavy: Sequence[int]) -> Iterator[Sequence[Row]]:
+def _split(rows: Sequence[Sequence[Any]], heavy: Sequence[int]) -> Iterator[Sequence[Sequence[Any]]]:
     if not heavy:
         yield rows
         return

@@ -1,8 +1,7 @@
 """A real store of its own on each engine, and short ways to make what goes into it."""
 
-import itertools
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from gateway.contract.clock import Millis
 from gateway.contract.complaint import Authenticity, Kind
 from gateway.contract.envelope import Envelope, Thread
 from gateway.contract.ports import Event
-from gateway.contract.receipt import Receipt, make_receipt
 from gateway.contract.verdict import Level
 from gateway.store.migrate import migrate
 from gateway.store.postgres import PostgresStore
@@ -39,8 +37,6 @@ class Bench:
     def __init__(self, url: str, server: PostgresServer | None = None) -> None:
         self.url = url
         self.clock = FixedClock()
-        self.numbers = itertools.count(10**10)
-        self.draw: Callable[[], Receipt] = lambda: make_receipt(next(self.numbers))
         self._server = server
         self._opened: list[SqlStore] = []
 
@@ -53,14 +49,16 @@ class Bench:
     def is_postgres(self) -> bool:
         return not self.url.startswith("sqlite:")
 
+    @property
+    def source_key(self) -> str:
+        """The SQL of an envelope's source key."""
+        head = "convert_from(head, 'UTF8')::json" if self.is_postgres else "CAST(head AS TEXT)"
+        return f"{head} ->> 'key'"
+
     def make(self, **options: int) -> SqlStore:
         if self.is_postgres:
-            password = Secret(PASSWORD)
-            return PostgresStore(self.url, password=password, draw_receipt=self._draw, clock=self.clock, **options)
-        return SqliteStore(self.url, draw_receipt=self._draw, clock=self.clock, **{"min_free_mb": 0, **options})
-
-    def _draw(self) -> Receipt:
-        return self.draw()
+            return PostgresStore(self.url, password=Secret(PASSWORD), clock=self.clock, **options)
+        return SqliteStore(self.url, clock=self.clock, **{"min_free_mb": 0, **options})
 
     async def open(self, **options: int) -> SqlStore:
         store = self.make(**options)

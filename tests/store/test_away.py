@@ -13,16 +13,16 @@ from config.secret import Secret
 from gateway.contract.clock import Millis
 from gateway.contract.envelope import Accepted, Thread
 from gateway.store import postgres_connection
-from gateway.store.accepting import Call, keep
 from gateway.store.port import StoreUnavailable
 from gateway.store.postgres_connection import StatementFailed
 from gateway.store.postgres_hints import Hints
 from gateway.store.sql_store import SqlStore
 from tests.postgres_server import PASSWORD, PostgresServer
 from tests.store.conftest import LEASE, NOW, Bench, make_envelope, make_registered, on_postgres, register_one
-from tests.store.test_nodes import hold
+from tests.store.test_nodes import hold, hold_accept
 
 RECOVERY_LIMIT_S = 60
+RECEIPTS = "SELECT {}, i.receipt FROM envelopes e JOIN inbox i ON i.id = e.id"
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ async def test_while_the_server_is_down_every_caller_hears_it_and_nothing_acknow
     await reach(so_far + 100)
     over.set()
     await asyncio.gather(*senders)
-    kept = dict(own_bench.query("SELECT e.source_key, i.receipt FROM envelopes e JOIN inbox i ON i.id = e.id"))
+    kept = dict(own_bench.query(RECEIPTS.format(own_bench.source_key)))
     assert kept == acknowledged
     items = await store.claim_inbox(1000, NOW, LEASE)
     assert len(items) == len(acknowledged)
@@ -188,8 +188,7 @@ async def test_a_call_that_waits_for_a_row_held_elsewhere_holds_up_none_of_its_n
     store = await bench.open()
     thread = Thread(key="call-7")
     await store.accept([make_envelope("first", thread=thread)])
-    call = Call([make_envelope("second", thread=thread)])
-    held = await hold(store, keep([call], NOW, bench.draw))
+    held = await hold_accept(store, make_envelope("second", thread=thread))
     calls = [make_envelope(f"k{n}") for n in range(20)]
     calls[7] = make_envelope("k7", thread=thread)
     calls[11] = make_envelope("second", thread=thread)
@@ -286,8 +285,7 @@ async def test_cut_off_in_the_middle_of_a_commit_the_caller_does_not_know_and_it
         async with asyncio.timeout(RECOVERY_LIMIT_S):
             while len(kept) < 11:
                 await asyncio.sleep(0.01)
-                rows = "SELECT e.source_key, i.receipt FROM envelopes e JOIN inbox i ON i.id = e.id"
-                kept = dict(bench.query(rows))
+                kept = dict(bench.query(RECEIPTS.format(bench.source_key)))
     again = await asyncio.gather(*(accept_until_it_works(store, f"k{n}") for n in range(10)))
     assert [accepted.duplicate for accepted in again] == [committed] * 10
     if committed:
@@ -355,7 +353,7 @@ async def test_a_zero_character_in_a_key_is_kept_on_either_engine(store: SqlStor
 @on_postgres
 async def test_what_the_server_says_of_a_bad_value_does_not_carry_the_value(store: SqlStore):
     envelope = make_envelope(channel="x", hints={"a": "b"})
-    object.__setattr__(envelope, "receipt_wanted", "13800138000")
+    object.__setattr__(envelope, "received_at", "13800138000")
     with pytest.raises(StatementFailed) as told:
         await store.accept([envelope])
     assert "13800138000" not in str(told.value)

@@ -77,7 +77,6 @@ from tests.store.conftest import LEASE, NOW, Bench, make_duty, make_envelope, ma
 
 async def main():
     bench = Bench(sys.argv[1])
-    bench.numbers = iter(range(10**10 + int(sys.argv[2]), 10**11))
     store = await bench.open()
 
     async def accept(number):

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from gateway.contract.clock import Millis
-from gateway.contract.envelope import Thread
+from gateway.contract.envelope import Envelope, Thread
 from gateway.contract.ports import Event
 from gateway.states import DutyState, EnvelopeState
 from gateway.store import accepting, registering, settling
+from gateway.store.numbering import Stock, reserve
 from gateway.store.plan import Plan
 from gateway.store.port import KeyConflict
 from gateway.store.postgres_statements import run
@@ -62,6 +63,13 @@ class Held:
 
 async def hold(store: SqlStore, plan: Plan[object]) -> Held:
     return await Held(store, plan).until_it_ran()
+
+
+async def hold_accept(store: SqlStore, envelope: Envelope) -> Held:
+    engine = store._engine
+    stock = Stock(engine.numbering)
+    stock.add(await engine.write("reserve", lambda: reserve(10)))
+    return await hold(store, accepting.keep([accepting.Call([envelope])], NOW, stock))
 
 
 async def until_it_waits(bench: Bench, task: asyncio.Task[object]) -> None:
@@ -120,8 +128,7 @@ async def test_two_nodes_adding_to_one_receipt_give_every_part_its_place(bench: 
 async def test_a_supplement_waits_for_one_that_is_just_being_kept_and_follows_it(bench: Bench):
     store, other = await open_two(bench)
     first = await register_one(store)
-    call = accepting.Call([make_envelope("b", joins=first.receipt)])
-    held = await hold(store, accepting.keep([call], NOW, bench.draw))
+    held = await hold_accept(store, make_envelope("b", joins=first.receipt))
     following = asyncio.create_task(other.accept([make_envelope("c", joins=first.receipt)]))
     await until_it_waits(bench, following)
     await held.let_go()
@@ -291,7 +298,6 @@ async def main():
     name, url = sys.argv[1:]
     bench = Bench(url)
     bench.clock = clock = SystemClock()
-    bench.numbers = iter(range(10**10 + 10**9 * int(name), 10**11))
     store = await bench.open()
 
     async def accept():
@@ -371,7 +377,7 @@ async def test_a_node_killed_under_load_is_taken_over_and_nothing_is_lost_or_dou
     assert len(acknowledged) > 150
     kept = dict(
         bench.query(
-            "SELECT e.source_key, c.receipt FROM envelopes e "
+            f"SELECT {bench.source_key}, c.receipt FROM envelopes e "
             "JOIN complaint_versions v ON v.envelope_id = e.id JOIN complaints c ON c.id = v.complaint_id"
         )
     )
