@@ -65,6 +65,7 @@ class GroupWriter:
         self._queue_limit = queue_limit
         self._queue: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._gathered: list[_Job] = []
+        self._last_count = 0
         self._groups_without_hope = 0
         self._accepting = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -88,7 +89,7 @@ class GroupWriter:
         thread, self._thread = self._thread, None
         if thread is None:
             return
-        self._hand_over()
+        self._give()
         self._queue.put(None)
         await asyncio.to_thread(thread.join)
 
@@ -109,14 +110,24 @@ class GroupWriter:
         return future
 
     def _submit(self, job: _Job) -> None:
-        # Handed over once per turn of the loop: all callers of a turn share a group, and the writer is woken once.
         if not self._gathered and self._loop is not None:
-            self._loop.call_soon(self._hand_over)
+            self._loop.call_soon(self._hand_over, 0)
         self._gathered.append(job)
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, seen: int) -> None:
+        """In a turn of the loop in which nobody came: who comes in the next turn had better share the commit than wait
+        for it. A caller who was alone the last time is not kept.
+        """
+        count = len(self._gathered)
+        if self._loop is not None and self._last_count > 1 and seen < count < GROUP_LIMIT:
+            self._loop.call_soon(self._hand_over, count)
+            return
+        self._give()
+
+    def _give(self) -> None:
         if self._gathered:
             jobs, self._gathered = self._gathered, []
+            self._last_count = len(jobs)
             self._queue.put(jobs)
 
     def _tell(self, jobs: Sequence[_Job]) -> None:
