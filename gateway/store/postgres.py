@@ -4,7 +4,7 @@ Accepts are committed in groups; everything else is a transaction of its own on 
 nodes could both want are locked, skipped or unique, whichever the Plan says; what collides all the same is run again.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from gateway.ops.killpoints import point
 from gateway.store.accepting import Call, Outcome, keep
 from gateway.store.numbering import RESERVED_AT_ONCE, Numbering, Stock, read_secret, reserve
 from gateway.store.plan import Plan
+from gateway.store.port import Tell
 from gateway.store.postgres_connection import ATTEMPTS, HURRIED_WRITE, READ, WRITE, Connection, Server, find_address
 from gateway.store.postgres_group import FLIGHTS, GroupCommit
 from gateway.store.postgres_migration import check_connected
@@ -75,8 +76,8 @@ class PostgresEngine:
         await self._groups.stop()
         await self._server.close()
 
-    def accept(self, call: Call) -> Awaitable[Outcome]:
-        return self._groups.accept(call)
+    def accept(self, call: Call, tell: Tell) -> None:
+        self._groups.accept(call, tell)
 
     async def write(self, kind: str, plan: Callable[[], Plan[T]]) -> T:
         return await self._server.transact(kind, lambda connection: run(connection, plan()))

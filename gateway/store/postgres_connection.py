@@ -135,7 +135,7 @@ def is_away(error: BaseException) -> bool:
     return isinstance(error, (OSError, TimeoutError, asyncpg.InternalClientError))
 
 
-def _find_state(error: asyncpg.PostgresError) -> str:
+def _find_state(error: Exception) -> str:
     return getattr(error, "sqlstate", None) or ""
 
 
@@ -227,15 +227,15 @@ class Server:
         for attempt in range(1, attempts + 1):
             try:
                 return await self._transact_once(kind, work, begin)
-            except asyncpg.PostgresError as error:
+            except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                if isinstance(error.__cause__, UnicodeError):
+                    raise error.__cause__ from None  # half a surrogate; its text holds no value
                 state = _find_state(error)
                 if state in _BUSY:
                     raise StoreUnavailable(f"the database is too busy ({type(error).__name__})", after_s=1) from None
                 collided = state in _COLLISIONS or isinstance(error, asyncpg.InvalidCachedStatementError)
                 if not collided or attempt == attempts:
                     raise StatementFailed(type(error).__name__, state) from None
-            except asyncpg.InterfaceError as error:
-                raise StatementFailed(type(error).__name__, "") from None
             await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
         raise AssertionError("the last attempt returns or raises")
 

@@ -8,8 +8,9 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
+from gateway.ops.logs import log
 from gateway.store.accepting import Call, Outcome
-from gateway.store.port import StoreUnavailable
+from gateway.store.port import StoreUnavailable, Tell, Told
 from gateway.store.postgres_connection import ServerAway
 
 GROUP_LIMIT = 256
@@ -22,14 +23,13 @@ CAREFUL_GROUPS = 16
 
 
 class _Job:
-    __slots__ = ("call", "error", "future", "result", "size")
+    __slots__ = ("call", "outcome", "size", "tell")
 
-    def __init__(self, call: Call, future: asyncio.Future[Outcome]) -> None:
+    def __init__(self, call: Call, tell: Tell) -> None:
         self.call = call
-        self.future = future
+        self.tell = tell
         self.size = sum(len(envelope.raw) for envelope in call.envelopes)
-        self.result: Outcome | None = None
-        self.error: BaseException | None = None
+        self.outcome: Told = StoreUnavailable("the store was stopped")
 
 
 class Keep(Protocol):
@@ -62,19 +62,18 @@ class GroupCommit:
             self._launch()
             await asyncio.wait(self._flights)
 
-    def accept(self, call: Call) -> asyncio.Future[Outcome]:
+    def accept(self, call: Call, tell: Tell) -> None:
         if not self._open:
-            raise StoreUnavailable("the store is not open")
+            tell(StoreUnavailable("the store is not open"))
+            return
         if self._accepting >= self._queue_limit:
-            raise StoreUnavailable("too many are waiting for their commit", after_s=1)
+            tell(StoreUnavailable("too many are waiting for their commit", after_s=1))
+            return
         self._accepting += 1
-        loop = asyncio.get_running_loop()
-        job = _Job(call, loop.create_future())
-        self._waiting.append(job)
+        self._waiting.append(_Job(call, tell))
         if not self._turn_is_marked:
             self._turn_is_marked = True
-            loop.call_soon(self._end_turn)
-        return job.future
+            asyncio.get_running_loop().call_soon(self._end_turn)
 
     def _end_turn(self) -> None:
         self._turn_is_marked = False
@@ -116,14 +115,10 @@ class GroupCommit:
         finally:
             for job in group:
                 self._accepting -= 1
-                if job.future.done():  # cancelled by its caller; the commit stands
-                    continue
-                if job.error is not None:
-                    job.future.set_exception(job.error)
-                elif job.result is not None:
-                    job.future.set_result(job.result)
-                else:
-                    job.future.set_exception(StoreUnavailable("the store was stopped"))
+                try:
+                    job.tell(job.outcome)
+                except Exception:  # a bug of one caller's must not leave the others waiting
+                    log.exception("store.told_in_vain", kind="accept")
 
     async def _commit(self, group: Sequence[_Job]) -> None:
         hurried = False
@@ -162,9 +157,9 @@ class GroupCommit:
     async def _attempt(self, group: Sequence[_Job], *, hopeful: bool = False, hurried: bool = False) -> None:
         outcomes = await self._keep([job.call for job in group], hopeful=hopeful, hurried=hurried)
         for job, outcome in zip(group, outcomes, strict=True):
-            job.result = outcome
+            job.outcome = outcome
 
 
-def _fail(group: Sequence[_Job], error: BaseException) -> None:
+def _fail(group: Sequence[_Job], error: Exception) -> None:
     for job in group:
-        job.error = error
+        job.outcome = error

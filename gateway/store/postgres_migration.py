@@ -53,8 +53,17 @@ async def _read_revision(connection: postgres.Connection) -> tuple[str | None, s
     return current, comment.removeprefix(_SERVES) if comment and comment.startswith(_SERVES) else None
 
 
+async def _look(connection: postgres.Connection) -> tuple[str | None, str | None]:
+    encoding = await connection.fetchval("SHOW server_encoding")
+    if encoding != "UTF8":
+        raise StoreUnavailable(
+            f"the database is encoded in {encoding}; make it with ENCODING 'UTF8' TEMPLATE template0"
+        )
+    return await _read_revision(connection)
+
+
 async def _migrate(address: Address) -> None:
-    current, serves = await _with_connection(address, _read_revision)
+    current, serves = await _with_connection(address, _look)
     if current is not None and current > REVISION:
         steps.judge_revision(current, serves)
         return

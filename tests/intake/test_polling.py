@@ -14,7 +14,7 @@ from gateway.contract.ports import Poll, Polled
 from gateway.intake.accept import Acceptance
 from gateway.intake.polling import POLL_LIMIT_S, STALE_AFTER_POLLS, Polling
 from gateway.store.sqlite import SqliteStore
-from tests.store.conftest import Bench
+from tests.store.conftest import Bench, on_sqlite
 
 
 def make_mail(number: int) -> Envelope:
@@ -130,6 +130,7 @@ async def test_a_poll_that_fails_or_hangs_is_logged_and_the_next_one_goes_on(
     assert [(line["channel"], line["code"]) for line in failures] == [("mailbox", code)] * 2
 
 
+@on_sqlite
 async def test_a_store_that_cannot_commit_leaves_the_mails_where_they_are(bench: Bench):
     store = await bench.open(min_free_mb=10**9)
     mailbox = Mailbox(store)

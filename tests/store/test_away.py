@@ -26,7 +26,7 @@ RECEIPTS = "SELECT {}, i.receipt FROM envelopes e JOIN inbox i ON i.id = e.id"
 
 
 @pytest.fixture
-def own_server() -> Iterator[PostgresServer]:
+def own_server(patience: None) -> Iterator[PostgresServer]:
     server = PostgresServer(durable=True)
     yield server
     server.remove()

@@ -125,6 +125,13 @@ async def test_an_empty_database_is_told_to_migrate_and_not_filled(empty: Bench)
     assert empty.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
 
 
+def test_a_database_that_cannot_hold_chinese_is_refused(postgres_server: PostgresServer):
+    postgres_server.query("postgres", "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'")
+    with pytest.raises(StoreUnavailable, match="LATIN1"):
+        migrate(postgres_server.url("latin"), SECRET)
+    postgres_server.drop_database("latin")
+
+
 def test_a_failed_migration_leaves_nothing_behind(empty: Bench):
     empty.query("CREATE TABLE tickets (theirs text)")
     with pytest.raises(StoreUnavailable, match="cannot be migrated"):
