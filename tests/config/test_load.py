@@ -121,6 +121,19 @@ def test_a_secret_may_stand_in_a_file_alone_or_several_one_a_line(tmp_path: Path
     assert [key.get_secret_value() for key in party.keys] == ["new", "old"], "an empty line is no secret"
 
 
+def test_the_password_of_the_store_stands_in_a_file_and_in_no_printout(tmp_path: Path):
+    (tmp_path / "password").write_text("sesame\n")
+    path = write(
+        tmp_path, f'[store]\nurl = "postgresql://huiyin@db/huiyin"\npassword_file = "{tmp_path / "password"}"\n'
+    )
+    settings = load(path, {}).settings
+    assert settings.store.password is not None
+    assert settings.store.password.get_secret_value() == "sesame"
+    assert "sesame" not in repr(settings) + settings.model_dump_json()
+    with pytest.raises(SettingsError, match=r"store\.password_file: password is set as well"):
+        load(path, {"HUIYIN__STORE__PASSWORD": "other"})
+
+
 def test_a_secret_given_twice_is_refused_rather_than_one_of_them_chosen(tmp_path: Path):
     (tmp_path / "one").write_text("sesame")
     with pytest.raises(SettingsError, match=r"channels\.x\.key_file: key is set as well"):
