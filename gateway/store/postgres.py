@@ -15,7 +15,7 @@ from gateway.store.accepting import Call, Outcome, keep
 from gateway.store.numbering import RESERVED_AT_ONCE, Numbering, Stock, read_secret, reserve
 from gateway.store.plan import Plan
 from gateway.store.port import Tell
-from gateway.store.postgres_connection import ATTEMPTS, HURRIED_WRITE, READ, WRITE, Connection, Server, find_address
+from gateway.store.postgres_connection import ATTEMPTS, HURRIED_WRITE, READ, WRITE, Server, Transaction, find_address
 from gateway.store.postgres_group import FLIGHTS, GroupCommit
 from gateway.store.postgres_migration import check_connected
 from gateway.store.postgres_statements import run
@@ -65,7 +65,7 @@ class PostgresEngine:
         """Raises StoreUnavailable; SchemaMismatch, one of its kind, if the database is of another version."""
         await self._server.open()
         try:
-            await self._server.transact("open", check_connected)
+            await self._server.transact("open", _check)
             self.numbering = Numbering(await self.read(read_secret))
         except BaseException:
             await self._server.close()
@@ -80,14 +80,14 @@ class PostgresEngine:
         self._groups.accept(call, tell)
 
     async def write(self, kind: str, plan: Callable[[], Plan[T]]) -> T:
-        return await self._server.transact(kind, lambda connection: run(connection, plan()))
+        return await self._server.transact(kind, lambda transaction: run(transaction, plan()))
 
     async def read(self, plan: Callable[[], Plan[T]]) -> T:
-        return await self._server.transact("read", lambda connection: run(connection, plan()), begin=READ)
+        return await self._server.transact("read", lambda transaction: run(transaction, plan()), begin=READ)
 
     async def _keep(self, calls: Sequence[Call], *, hopeful: bool, hurried: bool) -> Sequence[Outcome]:
-        async def work(connection: Connection) -> Sequence[Outcome]:
-            outcomes = await run(connection, keep(calls, self._clock.now_ms(), stock, hopeful=hopeful))
+        async def work(transaction: Transaction) -> Sequence[Outcome]:
+            outcomes = await run(transaction, keep(calls, self._clock.now_ms(), stock, hopeful=hopeful))
             point("accept.after_insert")
             return outcomes
 
@@ -104,7 +104,11 @@ class PostgresEngine:
             if len(stock) < wanted:
                 # In a commit of its own, as other nodes reserve from the same count.
                 count = max(wanted, RESERVED_AT_ONCE)
-                stock.add(await self._server.transact("accept", lambda connection: run(connection, reserve(count))))
+                stock.add(await self._server.transact("accept", lambda transaction: run(transaction, reserve(count))))
             yield stock
         finally:
             self._stocks.append(stock)
+
+
+async def _check(transaction: Transaction) -> None:
+    await check_connected(await transaction.begin())

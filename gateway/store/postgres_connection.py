@@ -7,7 +7,7 @@ under its key, finds out.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -100,6 +100,8 @@ def _settle(patient: bool) -> Mapping[str, str]:
         "statement_timeout": "0" if patient else to_ms(STATEMENT_S),
         "lock_timeout": to_ms(60) if patient else to_ms(LOCK_S),
         "idle_in_transaction_session_timeout": "0" if patient else to_ms(IDLE_IN_TRANSACTION_S),
+        # What a statement outside of BEGIN gets: the same as with WRITE.
+        "default_transaction_isolation": "read committed",
         # Short statements; compiling them costs more than it gives.
         "jit": "off",
     }
@@ -177,6 +179,46 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg publishe
         return ""
 
 
+class Transaction:
+    """Begun when the first statement needs it: a last statement that is also the only one commits by itself."""
+
+    def __init__(self, connection: Connection, begin: str) -> None:
+        self._connection = connection
+        self._begin = begin
+        self._is_begun = False
+        self._left: tuple[str, Sequence[Any]] = "", ()
+
+    async def begin(self) -> Connection:
+        if not self._is_begun:
+            await self._connection.execute(self._begin)
+            self._is_begun = True
+        return self._connection
+
+    def leave(self, text: str, values: Sequence[Any]) -> None:
+        """A last statement, which need not be sent before the commit."""
+        self._left = text, values
+
+    async def send(self) -> None:
+        """Send what was left."""
+        text, values = self._left
+        if text:
+            await (await self.begin()).execute(text, *values)
+        self._left = "", ()
+
+    async def commit(self) -> None:
+        text, values = self._left
+        if text and not self._is_begun and self._begin == WRITE:
+            await self._connection.execute(text, *values)
+            return
+        await self.send()
+        if self._is_begun:
+            await self._connection.execute("COMMIT")
+
+    async def roll_back(self) -> None:
+        if self._is_begun:
+            await self._connection.execute("ROLLBACK")
+
+
 class Server:
     """Transactions on pooled connections: of `accepting` connections for accepts, which nothing else may use up, and
     of `others` for everything else.
@@ -214,7 +256,7 @@ class Server:
     async def transact(
         self,
         kind: str,
-        work: Callable[[Connection], Awaitable[T]],
+        work: Callable[[Transaction], Awaitable[T]],
         *,
         begin: str = WRITE,
         attempts: int = ATTEMPTS,
@@ -239,17 +281,17 @@ class Server:
             await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
         raise AssertionError("the last attempt returns or raises")
 
-    async def _transact_once(self, kind: str, work: Callable[[Connection], Awaitable[T]], begin: str) -> T:
+    async def _transact_once(self, kind: str, work: Callable[[Transaction], Awaitable[T]], begin: str) -> T:
         async with self._hold(kind) as connection:
             point(f"{kind}.before_begin")
-            await connection.execute(begin)
+            transaction = Transaction(connection, begin)
             try:
-                result = await work(connection)
+                result = await work(transaction)
                 point(f"{kind}.before_commit")
-                await connection.execute("COMMIT")
+                await transaction.commit()
             except Exception as error:
                 if not is_away(error):
-                    await connection.execute("ROLLBACK")
+                    await transaction.roll_back()
                 raise
             point(f"{kind}.after_commit")
             return result

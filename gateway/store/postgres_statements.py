@@ -1,21 +1,25 @@
-"""Plans on PostgreSQL: statements compiled once for asyncpg, an INSERT of many rows sent as one statement."""
+"""Plans on PostgreSQL: statements compiled once for asyncpg, and as few round trips as there can be.
+
+An INSERT of many rows is one statement. INSERTs that follow each other are one statement as well, and if a Plan does
+nothing else, as most accepts do, that statement is the whole transaction.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-import asyncpg
 from sqlalchemy import BigInteger, Boolean, Insert, Integer, LargeBinary, SmallInteger
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.types import TypeEngine
 
 from gateway.store.plan import Plan, Put, Row, Statement
+from gateway.store.postgres_connection import Connection, Transaction
 
 T = TypeVar("T")
 
 SENT_BYTES = 32 * 1024 * 1024
-"""Bytes of one INSERT: PostgreSQL cannot hold an array of a gigabyte, and should not have to try."""
+"""Bytes of one statement: PostgreSQL cannot hold an array of a gigabyte, and should not have to try."""
 
 
 _DIALECT: Any = asyncpg_dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
@@ -33,18 +37,25 @@ class _Compiled:
             # An array is one value, so the statement stays prepared whatever the length of the list.
             self.text = self.text.replace(f" IN (__[POSTCOMPILE_{name}])", f" = ANY(${place})")
         self.sources = [(names.index(name), None) if name in names else (-1, compiled.params[name]) for name in order]
-        self.in_order = [index for index, _ in self.sources] == list(range(len(names)))
         self.columns: list[str] | None = None
+        self.heavy: list[int] = []
         if isinstance(statement.element, Insert):
+            if tuple(order) != names:
+                raise ValueError("an INSERT takes its values in the order of its columns")
             types = statement.element.table.c
             self.columns = [_name_type(types[name].type) for name in order]
             # INSERT INTO t (a, b) VALUES ($1::VARCHAR, 0) -> INSERT INTO t (a, b) SELECT v1, 0 FROM unnest($1::text[]).
             # The rows come out of it in their order, so numbers given by a sequence follow it.
             head, _, values = self.text.partition(" VALUES (")
             chosen = re.sub(r"\$(\d+)::\w+", r"v\1", values.partition(" RETURNING ")[0].rpartition(")")[0])
-            arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(self.columns, 1))
             fields = ", ".join(f"v{place}" for place in range(1, len(order) + 1))
-            self.text = f"{head} SELECT {chosen} FROM unnest({arrays}) AS given ({fields})"  # noqa: S608 - our own tables
+            self.text = f"{head} SELECT {chosen} FROM unnest({{arrays}}) AS given ({fields})"  # noqa: S608 - our own tables
+            self.heavy = [at for at, kind in enumerate(self.columns) if kind == "bytea"]
+
+    def number(self, before: int) -> str:
+        """The text of an INSERT whose first value comes after so many others."""
+        arrays = ", ".join(f"${before + place}::{kind}[]" for place, kind in enumerate(self.columns or (), 1))
+        return self.text.format(arrays=arrays)
 
     def bind(self, values: Row) -> list[Any]:
         return [_clean(constant if index < 0 else values[index]) for index, constant in self.sources]
@@ -74,41 +85,87 @@ def _clean(value: Any) -> Any:
     return value.replace("\0", "\u2400") if isinstance(value, str) and "\0" in value else value
 
 
-async def run(connection: "asyncpg.Connection[Any]", plan: Plan[T]) -> T:
-    """Run a Plan inside the transaction that is open on the connection."""
+@cache
+def _join(inserts: tuple[_Compiled, ...]) -> str:
+    """One statement that does all of these."""
+    texts: list[str] = []
+    before = 0
+    for insert in inserts:
+        texts.append(insert.number(before))
+        before += len(insert.columns or ())
+    named = ", ".join(f"part{place} AS ({text})" for place, text in enumerate(texts[:-1]))
+    return f"WITH {named} {texts[-1]}" if named else texts[-1]
+
+
+async def run(transaction: Transaction, plan: Plan[T]) -> T:
+    """Run a Plan. Its last INSERTs are left to the commit, which sends them."""
+    waiting: list[tuple[_Compiled, Sequence[Row]]] = []
     try:
         step = next(plan)
         while True:
             compiled = _compile(step.statement)
+            if isinstance(step, Put) and compiled.columns is not None:
+                waiting.append((compiled, step.rows))
+                step = plan.send([])
+                continue
+            connection = await transaction.begin()
+            await _insert(connection, waiting)
+            waiting = []
             if isinstance(step, Put):
-                await _put(connection, compiled, step.rows)
+                await _repeat(connection, compiled, step.rows)
                 step = plan.send([])
             else:
                 records = await connection.fetch(compiled.text, *compiled.bind(step.values))
                 step = plan.send(list(map(tuple, records)))
     except StopIteration as end:
         result: T = end.value
-        return result
+    if _weigh(waiting) <= SENT_BYTES:
+        transaction.leave(*_write(waiting))
+    else:
+        await _insert(await transaction.begin(), waiting)
+    return result
 
 
-async def _put(connection: "asyncpg.Connection[Any]", compiled: _Compiled, rows: Sequence[Row]) -> None:
-    if compiled.columns is not None:
-        bound = rows if compiled.in_order else [compiled.bind(row) for row in rows]
-        for part in _split(bound, [at for at, kind in enumerate(compiled.columns) if kind == "bytea"]):
-            await connection.execute(compiled.text, *_turn(part, compiled.columns))
-    elif compiled.sources:
+async def _repeat(connection: Connection, compiled: _Compiled, rows: Sequence[Row]) -> None:
+    if compiled.sources:
         await connection.executemany(compiled.text, [compiled.bind(row) for row in rows])
     else:
         for _ in rows:
             await connection.execute(compiled.text)
 
 
-def _turn(rows: Sequence[Sequence[Any]], columns: Sequence[str]) -> Iterator[Sequence[Any]]:
+async def _insert(connection: Connection, inserts: Sequence[tuple[_Compiled, Sequence[Row]]]) -> None:
+    if _weigh(inserts) <= SENT_BYTES:
+        text, values = _write(inserts)
+        if text:
+            await connection.execute(text, *values)
+        return
+    for compiled, rows in inserts:
+        for part in _split(rows, compiled.heavy):
+            text, values = _write([(compiled, part)])
+            await connection.execute(text, *values)
+
+
+def _weigh(inserts: Sequence[tuple[_Compiled, Sequence[Row]]]) -> int:
+    return sum(
+        len(row[at]) for compiled, rows in inserts for at in compiled.heavy for row in rows if row[at] is not None
+    )
+
+
+def _write(inserts: Sequence[tuple[_Compiled, Sequence[Row]]]) -> tuple[str, list[Sequence[Any]]]:
+    """Text and values of one statement; an empty text for nothing."""
+    if not inserts:
+        return "", []
+    values = [column for compiled, rows in inserts for column in _turn(rows, compiled.columns or ())]
+    return _join(tuple(compiled for compiled, _ in inserts)), values
+
+
+def _turn(rows: Sequence[Row], columns: Sequence[str]) -> Iterator[Sequence[Any]]:
     for values, kind in zip(zip(*rows, strict=True), columns, strict=True):
         yield [_clean(value) for value in values] if kind == "text" else values
 
 
-def _split(rows: Sequence[Sequence[Any]], heavy: Sequence[int]) -> Iterator[Sequence[Sequence[Any]]]:
+def _split(rows: Sequence[Row], heavy: Sequence[int]) -> Iterator[Sequence[Row]]:
     if not heavy:
         yield rows
         return
@@ -122,7 +179,7 @@ def _split(rows: Sequence[Sequence[Any]], heavy: Sequence[int]) -> Iterator[Sequ
     yield rows[start:]
 
 
-async def explain(connection: "asyncpg.Connection[Any]", statement: Statement) -> list[str]:
+async def explain(connection: Connection, statement: Statement) -> list[str]:
     """How PostgreSQL would run it whatever the values, one line per step, with sequential scans made unattractive."""
     compiled = _compile(statement)
     async with connection.transaction():

@@ -17,6 +17,7 @@ from gateway.store import accepting, registering, settling
 from gateway.store.numbering import Stock, reserve
 from gateway.store.plan import Plan
 from gateway.store.port import KeyConflict
+from gateway.store.postgres_connection import Transaction
 from gateway.store.postgres_statements import run
 from gateway.store.rows import Moved, Settled, Target
 from gateway.store.sql_store import SqlStore
@@ -44,8 +45,9 @@ class Held:
         self.task = asyncio.create_task(self._transact(store, plan))
 
     async def _transact(self, store: SqlStore, plan: Plan[object]) -> object:
-        async def work(connection: object) -> object:
-            result = await run(connection, plan)  # type: ignore[arg-type]
+        async def work(transaction: Transaction) -> object:
+            result = await run(transaction, plan)
+            await transaction.send()
             self._ran.set()
             await self._go.wait()
             return result
@@ -336,7 +338,7 @@ def start_node(name: str, bench: Bench) -> subprocess.Popen[str]:
 
 
 async def wait_for(bench: Bench, sql: str, good: Callable[[int], bool]) -> None:
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(180):
         while True:
             if good(bench.query(sql)[0][0]):
                 return
