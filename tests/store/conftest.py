@@ -115,6 +115,7 @@ def make_envelope(
     thread: Thread | None = None,
     joins: str | None = None,
     wanted: bool = True,
+    sequential: bool = False,
     hints: dict[str, str] | None = None,
 ) -> Envelope:
     return Envelope(
@@ -128,6 +129,7 @@ def make_envelope(
         thread=thread,
         joins=joins,
         receipt_wanted=wanted,
+        sequential=sequential,
         hints=hints or {},
     )
 

@@ -1,4 +1,5 @@
 import asyncio
+import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ from gateway.contract.receipt import make_receipt
 from gateway.store.numbering import RESERVED_AT_ONCE
 from gateway.store.port import KeyConflict, StoreUnavailable
 from gateway.store.sql_store import SqlStore
-from tests.store.conftest import LEASE, NOW, Bench, make_envelope, make_registered, on_sqlite, register_one
+from tests.store.conftest import LEASE, NOW, Bench, make_envelope, make_registered, on_postgres, on_sqlite, register_one
 
 
 async def test_the_same_key_with_the_same_content_gives_the_earlier_receipt_for_ever(bench: Bench):
@@ -114,6 +115,31 @@ async def test_two_processes_never_give_one_receipt_and_a_restart_gives_none_aga
     await first.close()
     given += [(await (await bench.open()).accept([make_envelope("c")]))[0].receipt]
     assert len(set(given)) == 11
+
+
+@on_sqlite
+async def test_after_a_restore_receipts_given_since_the_backup_are_not_given_again(bench: Bench):
+    store = await bench.open()
+    with sqlite3.connect(bench.path) as source, sqlite3.connect(bench.path.with_name("backup.db")) as backup:
+        source.backup(backup)
+    given = [(await store.accept([make_envelope(f"k{n}")]))[0].receipt for n in range(3)]
+    await store.close()
+    restored = Bench(f"sqlite:///{bench.path.with_name('backup.db')}")
+    store = await restored.open()
+    await store.skip_numbers()
+    assert (await store.accept([make_envelope("new")]))[0].receipt not in given
+    await restored.close()
+
+
+@on_postgres
+async def test_after_a_restore_on_postgres_receipts_given_since_are_not_given_again(bench: Bench, store: SqlStore):
+    (backup,) = bench.query("SELECT next FROM numbering")
+    given = [(await store.accept([make_envelope(f"k{n}")]))[0].receipt for n in range(3)]
+    await store.close()
+    bench.query("UPDATE numbering SET next = ?", *backup)
+    restored = await bench.open()
+    await restored.skip_numbers()
+    assert (await restored.accept([make_envelope("new")]))[0].receipt not in given
 
 
 async def test_more_envelopes_in_one_call_than_numbers_are_reserved_at_once_each_get_one(store: SqlStore):

@@ -5,11 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
+from gateway.contract.envelope import Envelope, Thread
 from gateway.ops.killpoints import POINTS
 from gateway.store.plan import Plan
+from gateway.store.port import KeyConflict
 from gateway.store.sql_store import SqlStore
 from tests.store.conftest import LEASE, NOW, Bench, make_envelope, make_registered, register_one
 
@@ -60,6 +63,26 @@ async def test_a_mistake_halfway_through_a_job_takes_back_its_first_half(store: 
     assert count(bench, "probes") == 0
 
 
+async def test_a_repeated_call_and_a_conflict_among_new_ones_hurt_nobody(store: SqlStore, bench: Bench):
+    def make_call(key: str, raw: bytes = b"x") -> Envelope:
+        return make_envelope(key, raw=raw, sequential=True, thread=Thread(key=f"call:{key}", sequential=True))
+
+    (first,) = await store.accept([make_call("0")])
+    for group in range(3):
+        new, again, conflict, fuller = await asyncio.gather(
+            store.accept([make_call(f"{group}:new")]),
+            store.accept([make_call("0")]),
+            store.accept([make_call("0", b"other")]),
+            store.accept([replace(make_call("0"), source_key=f"0:{group}", raw=b"more of it")]),
+            return_exceptions=True,
+        )
+        assert (new[0].duplicate, new[0].supplement) == (False, False)
+        assert (again[0].duplicate, again[0].receipt) == (True, first.receipt)
+        assert isinstance(conflict, KeyConflict)
+        assert (fuller[0].supplement, fuller[0].receipt) == (True, first.receipt)
+    assert count(bench) == 7
+
+
 async def test_the_readiness_check_commits_a_row_and_fails_with_the_file(store: SqlStore, bench: Bench):
     await store.probe()
     await store.probe()
@@ -80,7 +103,7 @@ async def main():
     store = await bench.open()
 
     async def accept(number):
-        (accepted,) = await store.accept([make_envelope(str(number))])
+        (accepted,) = await store.accept([make_envelope(str(number), sequential=sys.argv[2] == "sequential")])
         print("accepted", number, accepted.receipt, flush=True)
 
     for round in range(6):
@@ -101,10 +124,10 @@ asyncio.run(main())
 STORE_POINTS = [name for name in POINTS if name.partition(".")[0] in ("accept", "claim", "register", "settle")]
 
 
-def run_worker(bench: Bench, kill_at: str, start: int) -> tuple[int, list[list[str]]]:
+def run_worker(bench: Bench, kill_at: str, keys: str) -> tuple[int, list[list[str]]]:
     environment = {**os.environ, "HUIYIN_KILL_AT": kill_at, "PYTHONPATH": os.pathsep.join(sys.path)}
     worker = subprocess.run(
-        [sys.executable, "-c", WORKER, bench.url, str(start)],
+        [sys.executable, "-c", WORKER, bench.url, keys],
         env=environment,
         capture_output=True,
         text=True,
@@ -114,9 +137,12 @@ def run_worker(bench: Bench, kill_at: str, start: int) -> tuple[int, list[list[s
     return worker.returncode, [line.split() for line in worker.stdout.splitlines()]
 
 
+@pytest.mark.parametrize("keys", ["sequential", "scattered"])
 @pytest.mark.parametrize("point", STORE_POINTS)
-async def test_killed_at_any_point_everything_acknowledged_is_there_and_nothing_is_half(bench: Bench, point: str):
-    status, said = run_worker(bench, f"{point}:3", 0)
+async def test_killed_at_any_point_everything_acknowledged_is_there_and_nothing_is_half(
+    bench: Bench, point: str, keys: str
+):
+    status, said = run_worker(bench, f"{point}:3", keys)
     assert status == -signal.SIGKILL
 
     store = await bench.open()
@@ -142,7 +168,7 @@ async def test_killed_at_any_point_everything_acknowledged_is_there_and_nothing_
     await store.close()
 
     # The senders try again, and every number that was said before is said again.
-    status, said_again = run_worker(bench, "", 1000)
+    status, said_again = run_worker(bench, "", keys)
     assert status == 0
     numbers = {subject: receipt for word, subject, receipt in said_again if word == "accepted"}
     for word, subject, receipt in said:

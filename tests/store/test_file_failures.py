@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 
 from gateway.store.port import StoreUnavailable
+from gateway.store.sql_store import SqlStore
 from tests.store.conftest import Bench, make_envelope, on_sqlite
 from tests.store.test_failures import count
 
 pytestmark = on_sqlite
 
 
+@pytest.mark.parametrize("sequential", [True, False])
 async def test_when_the_disk_is_full_every_caller_hears_it_nothing_is_kept_and_work_resumes(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, sequential: bool
 ):
     from gateway.store import sqlite as engine
 
@@ -29,7 +31,8 @@ async def test_when_the_disk_is_full_every_caller_hears_it_nothing_is_kept_and_w
     monkeypatch.setattr(engine, "connect", connect_small)
     store = await bench.open()
     answers = await asyncio.gather(
-        *(store.accept([make_envelope(str(i), raw=bytes(4000))]) for i in range(20)), return_exceptions=True
+        *(store.accept([make_envelope(str(i), raw=bytes(4000), sequential=sequential)]) for i in range(20)),
+        return_exceptions=True,
     )
     assert all(isinstance(answer, StoreUnavailable) for answer in answers)
     assert "SQLITE_FULL" in str(answers[0])
@@ -71,3 +74,16 @@ async def test_under_load_the_log_is_moved_into_the_database_and_starts_over(
     log = bench.path.with_name("huiyin.db-wal").stat().st_size
     assert log < bench.path.stat().st_size
     assert count(bench) == 4000
+
+
+async def test_while_another_process_writes_accepts_wait_and_the_loop_does_not(store: SqlStore, bench: Bench):
+    other = sqlite3.connect(bench.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waiting = [asyncio.ensure_future(store.accept([make_envelope(str(n), sequential=True)])) for n in range(3)]
+    for _ in range(10):
+        await asyncio.sleep(0.01)
+    assert not any(each.done() for each in waiting)
+    other.execute("COMMIT")
+    other.close()
+    assert len({accepted.receipt for (accepted,) in await asyncio.gather(*waiting)}) == 3
+    assert count(bench) == 3
