@@ -154,9 +154,13 @@ class _Gate:
         self._reason = ""
 
     def check(self) -> None:
-        left = self._closed_until - asyncio.get_running_loop().time()
+        """Lets one caller through when the pause is over: the others hear what came of the last attempt."""
+        now = asyncio.get_running_loop().time()
+        left = self._closed_until - now
         if left > 0:
             raise ServerAway(self._reason, after_s=max(1, round(left + 0.5)))
+        if self._failures:
+            self._closed_until = now + LONGEST_PAUSE_S
 
     def note_failure(self, reason: str) -> None:
         if not self._failures:

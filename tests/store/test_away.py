@@ -223,6 +223,8 @@ class Wire:
         self.deliver_first = True
         self.silent = False
         self.cuts = 0
+        self.refusing = False
+        self.refused = 0
 
     async def open(self) -> None:
         self._listener = await asyncio.start_server(self._carry, "127.0.0.1", 0)
@@ -230,10 +232,18 @@ class Wire:
 
     async def close(self) -> None:
         self._listener.close()
+        self.cut()
+
+    def cut(self) -> None:
         for writer in self._writers:
-            writer.close()
+            writer.transport.abort()
+        self._writers.clear()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refusing:
+            self.refused += 1
+            writer.transport.abort()
+            return
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
         self._writers += [writer, up_writer]
         with contextlib.suppress(ConnectionError):
@@ -342,6 +352,24 @@ async def test_a_network_that_swallows_everything_is_not_waited_for_without_end(
     wire.silent = False
     assert await accept_until_it_works(store, "swallowed")
     assert bench.query("SELECT count(*) FROM envelopes") == [(2,)]
+
+
+@on_postgres
+async def test_while_the_server_is_away_one_caller_at_a_time_tries_to_reach_it(
+    bench: Bench, wire: Wire, monkeypatch: pytest.MonkeyPatch
+):
+    store = await bench.open()
+    wire.refusing = True
+    wire.cut()
+    monkeypatch.setattr(postgres_connection, "SHORTEST_PAUSE_S", 0.0)
+    with pytest.raises(StoreUnavailable):
+        await store.standings()
+    wire.refused = 0
+    answers = await asyncio.gather(*(store.standings() for _ in range(50)), return_exceptions=True)
+    assert all(isinstance(answer, StoreUnavailable) for answer in answers)
+    assert wire.refused <= 2, "with TLS and, as that was refused, without"
+    wire.refusing = False
+    assert await accept_until_it_works(store, "after")
 
 
 # --- bad values ----------------------------------------------------------------------------------------------------
