@@ -18,6 +18,7 @@ from gateway.contract.call import Call, Reply, Route
 from gateway.contract.clock import Clock
 from gateway.contract.errors import AdapterError, Refused, TryLater
 from gateway.contract.ports import Push
+from gateway.contract.progress import Ask, Untold
 from gateway.intake.accept import Acceptance
 from gateway.intake.connection import Server, to_response
 from gateway.intake.limits import PublicLimit
@@ -25,11 +26,17 @@ from gateway.ops import metrics
 from gateway.ops.logs import log
 
 Answer = Callable[[Call], Awaitable[Reply]]
+Tell = Callable[[str, Ask], Awaitable[Reply]]
+"""The answer to what a channel asks of the store for its reply; the channel's instance comes first."""
 PROBLEM = "application/problem+json"
 _NO_QUERY: Mapping[str, str] = MappingProxyType({})
 _NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 BODY_LIMIT_S = 60.0
 """How long a body may take to come in; a connection that sends no more must not be kept for ever."""
+
+
+async def _tell_nothing(_instance: str, ask: Ask) -> Reply:
+    return ask.write(Untold.AWAY)
 
 
 class Intake:
@@ -47,8 +54,10 @@ class Intake:
         trusted_proxies: Sequence[str],
         per_minute: int,
         body_limit_s: float = BODY_LIMIT_S,
+        tell: Tell = _tell_nothing,
     ) -> None:
         self._accept = accept
+        self._tell = tell
         self._clock = clock
         self._public_url = public_url
         self._trusted = frozenset(trusted_proxies)
@@ -222,7 +231,7 @@ class Intake:
         return replace(wrong, headers={"Allow": takes})
 
     def _answer_push(self, instance: str, channel: Push, route: Route) -> Answer:
-        keep, limit, public = self._accept.keep, self._limit, route.public
+        keep, tell, limit, public = self._accept.keep, self._tell, self._limit, route.public
 
         async def answer(call: Call) -> Reply:
             try:
@@ -231,7 +240,8 @@ class Intake:
                 got = channel.receive(call)
                 if isinstance(got, Reply):
                     return got
-                return channel.reply(call, await keep(got))
+                replied = channel.reply(call, await keep(got))
+                return replied if isinstance(replied, Reply) else await tell(instance, replied)
             except AdapterError as error:
                 metrics.refused.labels(instance, error.code).inc()
                 return channel.refuse(call, error) or describe_problem(error)

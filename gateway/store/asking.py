@@ -10,11 +10,21 @@ from gateway.contract.clock import Millis
 from gateway.contract.ports import Event
 from gateway.contract.receipt import Receipt
 from gateway.states import DutyState, EnvelopeState
-from gateway.store.accepting import UNREGISTERED
+from gateway.store.accepting import UNREGISTERED, hash_key
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, is_in, word
 from gateway.store.rows import DutyFacts, EnvelopeFacts, HistoryRow, Parked, Standing, Target, Trace
 from gateway.store.settling import PARKED, WAITING
-from gateway.store.tables import complaint_versions, complaints, cursors, duties, envelopes, history, inbox, tickets
+from gateway.store.tables import (
+    complaint_versions,
+    complaints,
+    cursors,
+    duties,
+    envelopes,
+    history,
+    inbox,
+    threads,
+    tickets,
+)
 
 _ACCEPTED = inbox.c.state == word(EnvelopeState.ACCEPTED)
 SET_ASIDE = inbox.c.state == word(EnvelopeState.SET_ASIDE)
@@ -29,6 +39,7 @@ _ENVELOPE_FACTS = select(
     envelopes.c.media_type,
     envelopes.c.raw,
     envelopes.c.received_ms,
+    envelopes.c.receipt_wanted,
     inbox.c.state,
     inbox.c.code,
     inbox.c.detail,
@@ -41,6 +52,23 @@ REGISTERED_ENVELOPES = Statement(
         complaint_versions.c.complaint_id == bindparam("id"), complaint_versions.c.event != word(Event.REREAD)
     ),
     ("id",),
+)
+_THREAD = Statement(select(threads.c.receipt).where(threads.c.key == bindparam("key")), ("key",))
+_of_thread = (envelopes.c.channel == bindparam("channel"), envelopes.c.thread_key == bindparam("thread"))
+_WROTE_UNREGISTERED = Statement(
+    select(inbox.c.receipt)
+    .join_from(inbox, envelopes, envelopes.c.id == inbox.c.id)
+    .where(inbox.c.receipt == bindparam("receipt"), UNREGISTERED, *_of_thread)
+    .limit(1),
+    ("receipt", "channel", "thread"),
+)
+_WROTE_REGISTERED = Statement(
+    select(complaints.c.receipt)
+    .join_from(complaints, complaint_versions, complaint_versions.c.complaint_id == complaints.c.id)
+    .join(envelopes, envelopes.c.id == complaint_versions.c.envelope_id)
+    .where(complaints.c.receipt == bindparam("receipt"), *_of_thread)
+    .limit(1),
+    ("receipt", "channel", "thread"),
 )
 _COMPLAINT = Statement(select(complaints.c.id).where(complaints.c.receipt == bindparam("receipt")), ("receipt",))
 _VERSIONS = Statement(
@@ -192,6 +220,15 @@ def read_cursor(channel: str) -> Plan[str | None]:
     return rows[0][0] if rows else None
 
 
+def find_matter(channel: str, thread: str, receipt: Receipt | None) -> Plan[Receipt | None]:
+    if receipt is None:
+        rows = yield Ask(_THREAD, (hash_key(channel, thread),))
+    else:
+        rows = yield Ask(_WROTE_UNREGISTERED, (receipt, channel, thread))
+        rows = rows or (yield Ask(_WROTE_REGISTERED, (receipt, channel, thread)))
+    return Receipt(rows[0][0]) if rows else None
+
+
 def trace(receipt: Receipt) -> Plan[Trace | None]:
     kept = yield Ask(UNREGISTERED_ENVELOPES, (receipt,))
     found = yield Ask(_COMPLAINT, (receipt,))
@@ -215,19 +252,20 @@ def trace(receipt: Receipt) -> Plan[Trace | None]:
         complaint_id=complaint_id,
         envelopes=[
             EnvelopeFacts(
-                id=envelope_id,
-                channel=channel,
-                adapter=adapter,
-                source_key=source_key,
-                media_type=media_type,
-                size=len(raw),
-                sha256=hashlib.sha256(raw).hexdigest(),
-                received_at=received_ms,
-                state=EnvelopeState(state),
-                code=code,
-                detail=detail,
+                id=row[1],
+                channel=row[2],
+                adapter=row[3],
+                source_key=row[4],
+                media_type=row[5],
+                size=len(row[6]),
+                sha256=hashlib.sha256(row[6]).hexdigest(),
+                received_at=row[7],
+                receipt_wanted=bool(row[8]),
+                state=EnvelopeState(row[9]),
+                code=row[10],
+                detail=row[11],
             )
-            for _, envelope_id, channel, adapter, source_key, media_type, raw, received_ms, state, code, detail in kept
+            for row in kept
         ],
         versions=[(version, Event(event), at_ms, document) for version, event, at_ms, document in versions],
         duties=[_read_duty_facts(row) for row in owed],

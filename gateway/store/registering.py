@@ -5,16 +5,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, exists, func, or_, select, update
+from sqlalchemy import Integer, bindparam, exists, func, or_, select, text, update
 
 from gateway.contract.clock import Millis
 from gateway.contract.complaint import Authenticity
-from gateway.contract.envelope import Envelope, Thread
+from gateway.contract.envelope import LENT_LIMIT_S, LENT_S, Envelope, Thread
 from gateway.contract.ports import Event
 from gateway.states import DutyState, EnvelopeState
 from gateway.store.accepting import WRITE_HISTORY
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, insert_into, is_in, put, word
-from gateway.store.rows import InboxItem, Moved, Registered, Target
+from gateway.store.rows import InboxItem, Lender, Moved, Registered, Target
 from gateway.store.settling import OWE, make_duty_row
 from gateway.store.tables import complaint_versions, complaints, duties, envelopes, inbox
 
@@ -87,6 +87,17 @@ _EARLIER = Statement(
     .where(is_in(complaints.c.receipt, "receipts"), complaint_versions.c.event != word(Event.REREAD))
     .order_by(complaints.c.receipt, inbox.c.part),
     ("receipts",),
+)
+LENDERS = Statement(
+    select(envelopes.c.channel, envelopes.c.thread_key, envelopes.c.received_ms, envelopes.c.hints)
+    .where(
+        is_in(envelopes.c.thread_key, "threads"),
+        envelopes.c.received_ms >= bindparam("since"),
+        # In the words of the index, or it would not be used.
+        text("thread_key IS NOT NULL AND hints <> '' AND NOT receipt_wanted"),
+    )
+    .order_by(envelopes.c.received_ms, envelopes.c.id),
+    ("threads", "since"),
 )
 _COMPLAINTS = Statement(
     select(complaints.c.receipt, complaints.c.id, complaints.c.version)
@@ -180,24 +191,39 @@ def read_items(ids: Sequence[str], *, claimed: bool = True) -> Plan[list[InboxIt
     earlier: dict[str, list[tuple[str, Envelope]]] = {}
     for receipt, envelope_id, *columns in (yield from ask_for(_EARLIER, list(known))):
         earlier.setdefault(receipt, []).append((envelope_id, _read_envelope(columns)))
+    read = {row_id: _read_envelope(row[6:]) for row_id, row in rows.items()}
+    lenders = yield from _find_lenders([*read.values(), *(kept for group in earlier.values() for _, kept in group)])
     items = []
-    for envelope_id, claim, attempts, receipt, state, code, *columns in (rows[i] for i in ids if i in rows):
+    for envelope_id, claim, attempts, receipt, state, code, *_ in (rows[i] for i in ids if i in rows):
         complaint_id, version = known.get(receipt, (None, 0))
+        envelope = read[envelope_id]
+        others = [kept for kept_id, kept in earlier.get(receipt, ()) if kept_id != envelope_id]
+        places = {(one.channel, one.thread.key) for one in (envelope, *others) if one.thread}
         items.append(
             InboxItem(
                 id=envelope_id,
                 claim=claim if claimed else 0,
                 attempts=attempts,
                 receipt=receipt,
-                envelope=_read_envelope(columns),
+                envelope=envelope,
                 complaint_id=complaint_id,
                 version=version,
-                earlier=[kept for kept_id, kept in earlier.get(receipt, ()) if kept_id != envelope_id],
+                earlier=others,
+                lenders=[lender for lender in lenders if (lender.channel, lender.thread) in places],
                 state=EnvelopeState(state),
                 code=code,
             )
         )
     return items
+
+
+def _find_lenders(reading: Sequence[Envelope]) -> Plan[list[Lender]]:
+    """Those that may lend to one of these; a few more, where another of them is much older."""
+    threads = list({envelope.thread.key for envelope in reading if envelope.thread})
+    since = min((envelope.received_at for envelope in reading), default=0) - LENT_LIMIT_S * 1000
+    rows = yield from ask_for(LENDERS, threads, since)
+    kept = [Lender(channel, key, received_ms, json.loads(hints)) for channel, key, received_ms, hints in rows]
+    return [lender for lender in kept if LENT_S in lender.hints]
 
 
 def _read_envelope(columns: Sequence[Any]) -> Envelope:

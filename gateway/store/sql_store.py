@@ -99,6 +99,9 @@ class SqlStore:
     async def trace(self, receipt: Receipt) -> Trace | None:
         return await self._engine.read(lambda: asking.trace(receipt))
 
+    async def find_matter(self, channel: str, thread: str, receipt: Receipt | None = None) -> Receipt | None:
+        return await self._engine.read(lambda: asking.find_matter(channel, thread, receipt))
+
     async def find_envelope(self, envelope_id: str) -> InboxItem | None:
         items = await self._engine.read(lambda: registering.read_items([envelope_id], claimed=False))
         return items[0] if items else None

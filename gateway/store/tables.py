@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The revision of the migrations that this code works on."""
 
 metadata = MetaData(
@@ -60,6 +60,13 @@ envelopes = Table(
     # Last, so that reading the columns above never walks through the pages of a large body.
     Column("raw", LargeBinary, nullable=False),
     Index("ix_envelopes_key", "key", unique=True),
+    # Lenders of hints are few (a scanned code, a menu entry), and nothing else is in this index.
+    _index_where(
+        "ix_envelopes_lenders",
+        "thread_key IS NOT NULL AND hints <> '' AND NOT receipt_wanted",
+        "thread_key",
+        "received_ms",
+    ),
 )
 
 inbox = Table(
