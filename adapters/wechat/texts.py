@@ -17,7 +17,8 @@ SHIPPED: Mapping[str, Mapping[str, str]] = {
 NAMES = frozenset(SHIPPED["zh-Hans"])
 
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
-_PLACEHOLDERS = frozenset({"receipt", "ending", "link", "branch", "bank", "hotline", "progress"})
+_LONGEST = {"receipt": 14, "ending": 4, "link": 160, "branch": 40, "bank": 20, "hotline": 16, "progress": 300}
+"""The placeholders, and the room that is kept for each."""
 _NUMBERED = ("received", "supplemented", "ended", "progress")
 _UNNUMBERED = frozenset({"ended_nothing", "progress_link", "progress_unknown", "progress_none", "progress_away"})
 
@@ -26,11 +27,11 @@ def check_text(name: str, text: str) -> None:
     """Raises ValueError where the customer would read nonsense, or be left without a number."""
     if name not in NAMES:
         raise ValueError(f"there is no text {name!r}; there are {', '.join(sorted(NAMES))}")
-    if len(text) > LIMIT_CHARACTERS:
-        raise ValueError(f"{name}: at most {LIMIT_CHARACTERS} characters")
     marks = set(_PLACEHOLDER.findall(text))
-    if marks - _PLACEHOLDERS:
-        raise ValueError(f"{name}: there is no placeholder {{{min(marks - _PLACEHOLDERS)}}}")
+    if marks - _LONGEST.keys():
+        raise ValueError(f"{name}: there is no placeholder {{{min(marks - _LONGEST.keys())}}}")
+    if len(_PLACEHOLDER.sub(lambda mark: "x" * _LONGEST[mark[1]], text)) > LIMIT_CHARACTERS:
+        raise ValueError(f"{name}: at most {LIMIT_CHARACTERS} characters, with what stands in the placeholders")
     if name.startswith(_NUMBERED) and name not in _UNNUMBERED and not marks & {"receipt", "ending"}:
         raise ValueError(f"{name}: must contain {{receipt}}: nobody is left without a number")
 
