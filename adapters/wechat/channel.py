@@ -181,7 +181,7 @@ class WeChatChannel:
     def _reach(self) -> OpenClient:
         if self._open_client is None:
             raise Misconfigured(
-                "wechat_no_access", "The settings hold no access to the account's interface. Set its AppSecret."
+                "wechat_no_access", "The settings hold no access to the account's interface. Set its AppSecret (`secret`)."
             )
         return self._open_client
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from adapters.wechat.calling import Client
 from gateway.contract.errors import Rejected
 
-PATH = "cgi-bin/qrcode/create"
+PATH = "/cgi-bin/qrcode/create"
 _SCALE = 16
 _BORDER = 4
 
@@ -19,7 +19,7 @@ _BORDER = 4
 async def create_code(client: Client, scene: str) -> str:
     """The address to print for this scene. Raises Rejected where WeChat gives none."""
     wanted = {"action_name": "QR_LIMIT_STR_SCENE", "action_info": {"scene": {"scene_str": scene}}}
-    address = (await client.post(PATH, wanted)).get("url")
+    address = (await client.call(PATH, wanted)).get("url")
     if not isinstance(address, str) or not address.startswith(("http://", "https://")):
         raise Rejected("wechat_no_code", "WeChat gave no address for the code.")
     return address

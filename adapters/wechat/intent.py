@@ -49,6 +49,7 @@ _BEHIND_LETTERS = re.compile(r"\s*[:—\n-]")
 """What stands behind a word that says what follows. Where words are parted by spaces, a space says nothing."""
 _NUMBER = re.compile(r"(?:受理)?(?:编号|編號|单号|單號|no\.?|number|رقم)?[\s:：#]*([\d\s\-]{4,40})")
 _LONGEST_ORDER = 40
+_LOOKED_AT = 200
 """Characters; whatever is longer is words for a person."""
 
 
@@ -88,7 +89,9 @@ def _read_event(message: Message, settings: ChannelSettings) -> Intent:
 
 
 def _read_words(said: str, settings: ChannelSettings) -> Intent:
-    text = unicodedata.normalize("NFKC", said).strip().casefold()
+    text = unicodedata.normalize("NFKC", said[:_LOOKED_AT]).strip().casefold()
+    if len(said) > _LOOKED_AT:
+        return Intent(wish=Wish.SAY, kind=_read_heading(text, settings))
     order = text.rstrip(_CLOSING)
     # A question mark makes a question even of 完毕: "是完毕吗" has an answer to wait for.
     if text.rstrip(_CLOSING.replace("?", "")) in settings.end_words:
@@ -98,12 +101,18 @@ def _read_words(said: str, settings: ChannelSettings) -> Intent:
     if len(text) <= _LONGEST_ORDER and (asked := _read_question(order, settings.progress_words)):
         return asked
     for kind, words in settings.kind_words.items():
-        if order in words and kind is not Kind.COMPLAINT:
-            return Intent(wish=Wish.CHOOSE, kind=kind)
-        # Without anything behind it a word may be part of another (表扬信, 建议书): then the whole words decide.
-        if any(order == word or _is_heading(word, text) for word in words):
-            return Intent(wish=Wish.SAY, kind=kind)
-    return Intent(wish=Wish.SAY)
+        if order in words:
+            # Who says that it is a complaint has begun one: it gets its number.
+            return Intent(wish=Wish.SAY if kind is Kind.COMPLAINT else Wish.CHOOSE, kind=kind)
+    return Intent(wish=Wish.SAY, kind=_read_heading(text, settings))
+
+
+def _read_heading(text: str, settings: ChannelSettings) -> Kind | None:
+    """Without anything behind it a word may be part of another (表扬信, 建议书): then the whole words decide later."""
+    for kind, words in settings.kind_words.items():
+        if any(_is_heading(word, text) for word in words):
+            return kind
+    return None
 
 
 def _is_heading(word: str, text: str) -> bool:

@@ -13,10 +13,13 @@ _TRADITIONAL = re.compile(
 """Characters that only traditional writing has. Among a customer's words to a bank there nearly always is one of them."""
 _STRAY = 20
 """One traditional character to so many others is a name in simplified text."""
+_LOOKED_AT = 400
+"""Characters; enough to tell."""
 
 
 def find_reply_language(text: str, default: str) -> str:
     """zh-Hans, zh-Hant, en or ar; `default` where the text does not tell (a picture, digits, Thai)."""
+    text = text[:_LOOKED_AT]
     han = len(_HAN.findall(text))
     words = len(_LATIN_WORD.findall(text))
     if len(_ARABIC.findall(text)) > max(han, words):

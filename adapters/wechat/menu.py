@@ -15,7 +15,7 @@ CHOICES: Mapping[str, Kind] = {f"huiyin.{kind}": kind for kind in Kind}
 PROGRESS, PEOPLE = "huiyin.progress", "huiyin.people"
 """Event keys of the two other entries. A menu of the bank's own may use all of them."""
 
-PATH = "cgi-bin/menu/create"
+PATH = "/cgi-bin/menu/create"
 LIMIT_BUTTONS, LIMIT_BELOW = 3, 5
 LIMIT_NAME_BYTES, LIMIT_NAME_BELOW_BYTES = 16, 60
 
@@ -71,4 +71,4 @@ def write_menu(buttons: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 async def create_menu(client: Client, buttons: Sequence[Mapping[str, Any]]) -> None:
     """Puts the menu in place of the one before; followers see it when they open the account again, within a day."""
-    await client.post(PATH, write_menu(buttons))
+    await client.call(PATH, write_menu(buttons))

@@ -19,8 +19,17 @@ NAMES = frozenset(SHIPPED["zh-Hans"])
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 _LONGEST = {"receipt": 14, "ending": 4, "link": 160, "branch": 40, "bank": 20, "hotline": 16, "progress": 300}
 """The placeholders, and the room that is kept for each."""
-_NUMBERED = ("received", "supplemented", "ended", "progress")
-_UNNUMBERED = frozenset({"ended_nothing", "progress_link", "progress_unknown", "progress_none", "progress_away"})
+_ALWAYS = frozenset({"bank", "hotline"})
+_OWN = {
+    "scanned": frozenset({"branch"}),
+    "scanned_link": frozenset({"branch", "link"}),
+    "progress": frozenset({"receipt", "ending", "progress"}),
+    "progress_link": frozenset({"link"}),
+}
+_NUMBER = frozenset({"receipt", "ending"})
+_NUMBERED = frozenset(
+    {"received", "received_praise", "received_suggestion", "received_inquiry", "supplemented", "ended", "progress"}
+)
 
 
 def check_text(name: str, text: str) -> None:
@@ -28,11 +37,12 @@ def check_text(name: str, text: str) -> None:
     if name not in NAMES:
         raise ValueError(f"there is no text {name!r}; there are {', '.join(sorted(NAMES))}")
     marks = set(_PLACEHOLDER.findall(text))
-    if marks - _LONGEST.keys():
-        raise ValueError(f"{name}: there is no placeholder {{{min(marks - _LONGEST.keys())}}}")
+    allowed = _ALWAYS | _OWN.get(name, _NUMBER if name in _NUMBERED else frozenset())
+    if marks - allowed:
+        raise ValueError(f"{name}: there is no {{{min(marks - allowed)}}} in it; there is {', '.join(sorted(allowed))}")
     if len(_PLACEHOLDER.sub(lambda mark: "x" * _LONGEST[mark[1]], text)) > LIMIT_CHARACTERS:
         raise ValueError(f"{name}: at most {LIMIT_CHARACTERS} characters, with what stands in the placeholders")
-    if name.startswith(_NUMBERED) and name not in _UNNUMBERED and not marks & {"receipt", "ending"}:
+    if name in _NUMBERED and not marks & _NUMBER:
         raise ValueError(f"{name}: must contain {{receipt}}: nobody is left without a number")
 
 

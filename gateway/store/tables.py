@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0002"
+REVISION = "0005"
 """The revision of the migrations that this code works on."""
 
 metadata = MetaData(

@@ -162,6 +162,11 @@ class TestIntent:
         assert read_intent(Message("xml", {**fields, "Recognition": "我的卡被吞了。"}), DEFAULTS).wish is Wish.SAY
         assert read_intent(Message("xml", fields), DEFAULTS).wish is Wish.SAY
 
+    @pytest.mark.parametrize("order", ["查询", "完毕", "表扬", "人工"])
+    def test_an_order_with_blank_space_before_further_words_is_no_order(self, order):
+        assert read(order + " " * 300 + "，我的卡被吞了").wish is Wish.SAY
+        assert read(order + " " * 100).wish is not Wish.SAY
+
     @given(st.text())
     def test_any_words_have_one_intent_and_long_ones_are_for_a_person(self, text):
         intent = read(text)

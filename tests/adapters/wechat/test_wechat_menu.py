@@ -35,8 +35,8 @@ class Interface:
     calls: list[tuple[str, Any]] = field(default_factory=list)
     open: int = 0
 
-    async def post(self, path: str, json: Mapping[str, Any]) -> dict[str, Any]:
-        self.calls.append((path, json))
+    async def call(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
+        self.calls.append((path, body))
         return self.answers.pop(0)
 
     @asynccontextmanager
@@ -57,7 +57,7 @@ class TestMenu:
         channel = open_account(interface, tmp_path)
         assert isinstance(channel, Menus)
         await channel.create_menu()
-        assert interface.calls == [("cgi-bin/menu/create", json.loads(channel.describe_menu()))]
+        assert interface.calls == [("/cgi-bin/menu/create", json.loads(channel.describe_menu()))]
         assert interface.open == 0
 
     def test_every_entry_of_the_shipped_menu_is_understood_and_taken_by_wechat(self):
@@ -74,7 +74,7 @@ class TestMenu:
         menu = [{"type": "view", "name": "官网", "url": "https://bank.example"}]
         interface = Interface([{}])
         await open_account(interface, tmp_path, menu=menu).create_menu()
-        assert interface.calls == [("cgi-bin/menu/create", {"button": menu})]
+        assert interface.calls == [("/cgi-bin/menu/create", {"button": menu})]
 
     @pytest.mark.parametrize(
         "menu",
@@ -117,7 +117,7 @@ class TestCodes:
         assert zxingcpp.read_barcode(Image.open(paths[0])).text == ADDRESS
         assert zxingcpp.read_barcode(Image.open(paths[2])).text == ADDRESS + "2"
         path, wanted = interface.calls[0]
-        assert path == "cgi-bin/qrcode/create"
+        assert path == "/cgi-bin/qrcode/create"
         assert wanted == {
             "action_name": "QR_LIMIT_STR_SCENE",
             "action_info": {"scene": {"scene_str": "branch:F0591001"}},

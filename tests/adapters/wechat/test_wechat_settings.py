@@ -45,6 +45,7 @@ def test_plain_mode_needs_none():
         {"texts": {"received": {"fr": "{receipt}"}}},
         {"texts": {"ended": "再见"}},
         {"texts": {"welcome": "{openid}"}},
+        {"texts": {"received": "{receipt} {link}"}},
         {"texts": {"received": "x" * 590 + "{receipt}"}},
         {"end_words": [" "]},
         {"kind_words": {"curse": ["!"]}},

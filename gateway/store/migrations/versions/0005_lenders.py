@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
+revision = "0005"
 down_revision = "0001"
 
 _LENDS = sa.text("thread_key IS NOT NULL AND hints <> '' AND NOT receipt_wanted")
