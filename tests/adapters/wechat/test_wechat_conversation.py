@@ -311,8 +311,8 @@ class TestReply:
 
     def test_the_end_is_confirmed_and_an_end_of_nothing_is_said(self, channel):
         assert "4711 0815 4243" in words(channel.reply(say("完毕"), accepted(supplement=True)))
-        assert "还没有发内容" in words(channel.reply(say("完毕"), accepted(receipt=None)))
-        assert "not sent us anything" in words(channel.reply(say("done"), accepted(receipt=None)))
+        assert "没有正在记录的事情" in words(channel.reply(say("完毕"), accepted(receipt=None)))
+        assert "nothing being noted" in words(channel.reply(say("done"), accepted(receipt=None)))
 
     def test_a_choice_is_answered_with_what_to_write(self, channel):
         told = {words(channel.reply(press("CLICK", f"huiyin.{kind}"), accepted(receipt=None))) for kind in Kind}
