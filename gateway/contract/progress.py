@@ -39,10 +39,11 @@ class Ask:
     """What a channel's `reply` gives where the words hang on how far a matter is. The intake asks the store and calls
     `write`, which must not fail.
 
-    `thread` is the thread key of whoever asks, as in the envelope that is being answered. `receipt` is the number that
+    `thread` and `sequential` are those of whoever asks, as in the envelope that is being answered. `receipt` is the number that
     was asked for; None: the latest matter of the thread.
     """
 
     thread: str
+    sequential: bool = False
     receipt: Receipt | None = None
     write: Callable[[Progress | Untold], Reply]

@@ -43,9 +43,9 @@ class Teller:
         return ask.write(told)
 
     async def _find(self, channel: str, ask: Ask) -> Progress | Untold:
-        receipt = await self._store.find_matter(channel, ask.thread, ask.receipt)
+        receipt = ask.receipt or await self._store.find_matter(channel, ask.thread, sequential=ask.sequential)
         trace = await self._store.trace(receipt) if receipt else None
-        if trace is None:
+        if trace is None or not any((e.channel, e.thread) == (channel, ask.thread) for e in trace.envelopes):
             return Untold.UNKNOWN
         return Progress(
             receipt=trace.receipt,

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from sqlalchemy import Integer, bindparam, func, or_, select
 
 from gateway.contract.clock import Millis
+from gateway.contract.envelope import Envelope
 from gateway.contract.ports import Event
 from gateway.contract.receipt import Receipt
 from gateway.states import DutyState, EnvelopeState
 from gateway.store.accepting import UNREGISTERED, hash_key
+from gateway.store.heads import COLUMNS, read_envelope
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, is_in, word
 from gateway.store.rows import DutyFacts, EnvelopeFacts, HistoryRow, Parked, Standing, Target, Trace
 from gateway.store.settling import PARKED, WAITING
@@ -30,22 +32,17 @@ _ACCEPTED = inbox.c.state == word(EnvelopeState.ACCEPTED)
 SET_ASIDE = inbox.c.state == word(EnvelopeState.SET_ASIDE)
 
 _CURSOR = Statement(select(cursors.c.cursor).where(cursors.c.channel == bindparam("channel")), ("channel",))
+_MATTER = Statement(select(threads.c.receipt).where(threads.c.key == bindparam("key")), ("key",))
 _ENVELOPE_FACTS = select(
     inbox.c.part,
     envelopes.c.id,
-    envelopes.c.channel,
-    envelopes.c.adapter,
-    envelopes.c.source_key,
-    envelopes.c.media_type,
-    envelopes.c.raw,
-    envelopes.c.received_ms,
-    envelopes.c.receipt_wanted,
     inbox.c.state,
     inbox.c.code,
     inbox.c.detail,
+    *COLUMNS,
 ).join_from(envelopes, inbox, inbox.c.id == envelopes.c.id)
 UNREGISTERED_ENVELOPES = Statement(
-    _ENVELOPE_FACTS.where(inbox.c.receipt == bindparam("receipt"), UNREGISTERED), ("receipt",)
+    _ENVELOPE_FACTS.where(inbox.c.number == bindparam("number"), UNREGISTERED), ("number",)
 )
 REGISTERED_ENVELOPES = Statement(
     _ENVELOPE_FACTS.join(complaint_versions, complaint_versions.c.envelope_id == envelopes.c.id).where(
@@ -53,24 +50,7 @@ REGISTERED_ENVELOPES = Statement(
     ),
     ("id",),
 )
-_THREAD = Statement(select(threads.c.receipt).where(threads.c.key == bindparam("key")), ("key",))
-_of_thread = (envelopes.c.channel == bindparam("channel"), envelopes.c.thread_key == bindparam("thread"))
-_WROTE_UNREGISTERED = Statement(
-    select(inbox.c.receipt)
-    .join_from(inbox, envelopes, envelopes.c.id == inbox.c.id)
-    .where(inbox.c.receipt == bindparam("receipt"), UNREGISTERED, *_of_thread)
-    .limit(1),
-    ("receipt", "channel", "thread"),
-)
-_WROTE_REGISTERED = Statement(
-    select(complaints.c.receipt)
-    .join_from(complaints, complaint_versions, complaint_versions.c.complaint_id == complaints.c.id)
-    .join(envelopes, envelopes.c.id == complaint_versions.c.envelope_id)
-    .where(complaints.c.receipt == bindparam("receipt"), *_of_thread)
-    .limit(1),
-    ("receipt", "channel", "thread"),
-)
-_COMPLAINT = Statement(select(complaints.c.id).where(complaints.c.receipt == bindparam("receipt")), ("receipt",))
+_COMPLAINT = Statement(select(complaints.c.id).where(complaints.c.number == bindparam("number")), ("number",))
 _VERSIONS = Statement(
     select(
         complaint_versions.c.version,
@@ -220,18 +200,14 @@ def read_cursor(channel: str) -> Plan[str | None]:
     return rows[0][0] if rows else None
 
 
-def find_matter(channel: str, thread: str, receipt: Receipt | None) -> Plan[Receipt | None]:
-    if receipt is None:
-        rows = yield Ask(_THREAD, (hash_key(channel, thread),))
-    else:
-        rows = yield Ask(_WROTE_UNREGISTERED, (receipt, channel, thread))
-        rows = rows or (yield Ask(_WROTE_REGISTERED, (receipt, channel, thread)))
+def find_matter(channel: str, thread: str, *, sequential: bool) -> Plan[Receipt | None]:
+    rows = yield Ask(_MATTER, (hash_key(channel, thread, sequential=sequential),))
     return Receipt(rows[0][0]) if rows else None
 
 
-def trace(receipt: Receipt) -> Plan[Trace | None]:
-    kept = yield Ask(UNREGISTERED_ENVELOPES, (receipt,))
-    found = yield Ask(_COMPLAINT, (receipt,))
+def trace(receipt: Receipt, number: int) -> Plan[Trace | None]:
+    kept = yield Ask(UNREGISTERED_ENVELOPES, (number,))
+    found = yield Ask(_COMPLAINT, (number,))
     complaint_id: str | None = found[0][0] if found else None
     if complaint_id:
         kept += yield Ask(REGISTERED_ENVELOPES, (complaint_id,))
@@ -251,21 +227,8 @@ def trace(receipt: Receipt) -> Plan[Trace | None]:
         receipt=receipt,
         complaint_id=complaint_id,
         envelopes=[
-            EnvelopeFacts(
-                id=row[1],
-                channel=row[2],
-                adapter=row[3],
-                source_key=row[4],
-                media_type=row[5],
-                size=len(row[6]),
-                sha256=hashlib.sha256(row[6]).hexdigest(),
-                received_at=row[7],
-                receipt_wanted=bool(row[8]),
-                state=EnvelopeState(row[9]),
-                code=row[10],
-                detail=row[11],
-            )
-            for row in kept
+            _describe_envelope(envelope_id, state, code, detail, read_envelope(*columns))
+            for _, envelope_id, state, code, detail, *columns in kept
         ],
         versions=[(version, Event(event), at_ms, document) for version, event, at_ms, document in versions],
         duties=[_read_duty_facts(row) for row in owed],
@@ -276,6 +239,24 @@ def trace(receipt: Receipt) -> Plan[Trace | None]:
             )
             for row in sorted(moves)
         ],
+    )
+
+
+def _describe_envelope(envelope_id: str, state: str, code: str, detail: str, envelope: Envelope) -> EnvelopeFacts:
+    return EnvelopeFacts(
+        id=envelope_id,
+        channel=envelope.channel,
+        adapter=envelope.adapter,
+        source_key=envelope.source_key,
+        thread=envelope.thread.key if envelope.thread else None,
+        media_type=envelope.media_type,
+        size=len(envelope.raw),
+        sha256=hashlib.sha256(envelope.raw).hexdigest(),
+        received_at=envelope.received_at,
+        receipt_wanted=envelope.receipt_wanted,
+        state=EnvelopeState(state),
+        code=code,
+        detail=detail,
     )
 
 

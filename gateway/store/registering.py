@@ -1,22 +1,20 @@
 """The inbox: claiming envelopes fairly, and turning them into complaint versions with all their duties."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from sqlalchemy import Integer, bindparam, exists, func, or_, select, text, update
+from sqlalchemy import Integer, bindparam, exists, func, or_, select, update
 
 from gateway.contract.clock import Millis
-from gateway.contract.complaint import Authenticity
-from gateway.contract.envelope import LENT_LIMIT_S, LENT_S, Envelope, Thread
+from gateway.contract.envelope import LENT_LIMIT_S, Envelope
 from gateway.contract.ports import Event
 from gateway.states import DutyState, EnvelopeState
-from gateway.store.accepting import WRITE_HISTORY
+from gateway.store.accepting import WRITE_HISTORY, hash_key
+from gateway.store.heads import COLUMNS, read_envelope
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.rows import InboxItem, Lender, Moved, Registered, Target
 from gateway.store.settling import OWE, make_duty_row
-from gateway.store.tables import complaint_versions, complaints, duties, envelopes, inbox
+from gateway.store.tables import complaint_versions, complaints, duties, envelopes, inbox, lenders
 
 _ACCEPTED = inbox.c.state == word(EnvelopeState.ACCEPTED)
 _older = inbox.alias("older")
@@ -40,7 +38,7 @@ READY = Statement(
                 _older.c.state == word(EnvelopeState.ACCEPTED),
                 # Said again in the words of the index, or it would not be used.
                 _older.c.state != word(EnvelopeState.REGISTERED),
-                _older.c.receipt == inbox.c.receipt,
+                _older.c.number == inbox.c.number,
                 _older.c.part < inbox.c.part,
             ),
         ),
@@ -56,54 +54,42 @@ _CLAIM = Statement(
     .values(lease_until_ms=bindparam("until"), claim=inbox.c.claim + 1, attempts=inbox.c.attempts + 1),
     ("until", "at_id"),
 )
-_ENVELOPE = (
-    envelopes.c.channel,
-    envelopes.c.adapter,
-    envelopes.c.source_key,
-    envelopes.c.media_type,
-    envelopes.c.raw,
-    envelopes.c.received_ms,
-    envelopes.c.authenticity,
-    envelopes.c.content,
-    envelopes.c.thread_key,
-    envelopes.c.thread_window_ms,
-    envelopes.c.thread_ends,
-    envelopes.c.joins,
-    envelopes.c.receipt_wanted,
-    envelopes.c.backfill,
-    envelopes.c.hints,
-)
 _ITEMS = Statement(
-    select(inbox.c.id, inbox.c.claim, inbox.c.attempts, inbox.c.receipt, inbox.c.state, inbox.c.code, *_ENVELOPE)
+    select(
+        inbox.c.id,
+        inbox.c.claim,
+        inbox.c.attempts,
+        inbox.c.receipt,
+        inbox.c.number,
+        inbox.c.state,
+        inbox.c.code,
+        *COLUMNS,
+    )
     .join_from(inbox, envelopes, envelopes.c.id == inbox.c.id)
     .where(is_in(inbox.c.id, "ids")),
     ("ids",),
 )
 _EARLIER = Statement(
-    select(complaints.c.receipt, envelopes.c.id, *_ENVELOPE)
+    select(complaints.c.number, envelopes.c.id, *COLUMNS)
     .join_from(complaints, complaint_versions, complaint_versions.c.complaint_id == complaints.c.id)
     .join(envelopes, envelopes.c.id == complaint_versions.c.envelope_id)
     .join(inbox, inbox.c.id == complaint_versions.c.envelope_id)
-    .where(is_in(complaints.c.receipt, "receipts"), complaint_versions.c.event != word(Event.REREAD))
-    .order_by(complaints.c.receipt, inbox.c.part),
-    ("receipts",),
+    .where(is_in(complaints.c.number, "numbers"), complaint_versions.c.event != word(Event.REREAD))
+    .order_by(complaints.c.number, inbox.c.part),
+    ("numbers",),
 )
 LENDERS = Statement(
-    select(envelopes.c.channel, envelopes.c.thread_key, envelopes.c.received_ms, envelopes.c.hints)
-    .where(
-        is_in(envelopes.c.thread_key, "threads"),
-        envelopes.c.received_ms >= bindparam("since"),
-        # In the words of the index, or it would not be used.
-        text("thread_key IS NOT NULL AND hints <> '' AND NOT receipt_wanted"),
-    )
-    .order_by(envelopes.c.received_ms, envelopes.c.id),
+    select(*COLUMNS)
+    .join_from(lenders, envelopes, envelopes.c.id == lenders.c.envelope_id)
+    .where(is_in(lenders.c.key, "threads"), lenders.c.received_ms >= bindparam("since"))
+    .order_by(lenders.c.received_ms, lenders.c.envelope_id),
     ("threads", "since"),
 )
 _COMPLAINTS = Statement(
-    select(complaints.c.receipt, complaints.c.id, complaints.c.version)
-    .where(is_in(complaints.c.receipt, "receipts"))
+    select(complaints.c.number, complaints.c.id, complaints.c.version)
+    .where(is_in(complaints.c.number, "numbers"))
     .with_for_update(),
-    ("receipts",),
+    ("numbers",),
 )
 _CLAIMS = Statement(
     select(inbox.c.id, inbox.c.claim, inbox.c.code).where(is_in(inbox.c.id, "ids"), _ACCEPTED).with_for_update(),
@@ -186,18 +172,18 @@ def claim_inbox(limit: int, now: Millis, lease_ms: int) -> Plan[list[InboxItem]]
 def read_items(ids: Sequence[str], *, claimed: bool = True) -> Plan[list[InboxItem]]:
     """Envelopes with their context, in the order of `ids`; unknown ids are left out."""
     rows = {row[0]: row for row in (yield from ask_for(_ITEMS, ids))}
-    receipts = [row[3] for row in rows.values() if row[3]]
-    known = {row[0]: row[1:] for row in (yield from ask_for(_COMPLAINTS, receipts))}
-    earlier: dict[str, list[tuple[str, Envelope]]] = {}
-    for receipt, envelope_id, *columns in (yield from ask_for(_EARLIER, list(known))):
-        earlier.setdefault(receipt, []).append((envelope_id, _read_envelope(columns)))
-    read = {row_id: _read_envelope(row[6:]) for row_id, row in rows.items()}
-    lenders = yield from _find_lenders([*read.values(), *(kept for group in earlier.values() for _, kept in group)])
+    numbers = [row[4] for row in rows.values() if row[4] is not None]
+    known = {row[0]: row[1:] for row in (yield from ask_for(_COMPLAINTS, numbers))}
+    earlier: dict[int, list[tuple[str, Envelope]]] = {}
+    for number, envelope_id, *columns in (yield from ask_for(_EARLIER, list(known))):
+        earlier.setdefault(number, []).append((envelope_id, read_envelope(*columns)))
+    read = {envelope_id: read_envelope(*row[7:]) for envelope_id, row in rows.items()}
+    lending = yield from _find_lenders([*read.values(), *(kept for group in earlier.values() for _, kept in group)])
     items = []
-    for envelope_id, claim, attempts, receipt, state, code, *_ in (rows[i] for i in ids if i in rows):
-        complaint_id, version = known.get(receipt, (None, 0))
+    for envelope_id, claim, attempts, receipt, number, state, code, *_ in (rows[i] for i in ids if i in rows):
+        complaint_id, version = known.get(number, (None, 0))
         envelope = read[envelope_id]
-        others = [kept for kept_id, kept in earlier.get(receipt, ()) if kept_id != envelope_id]
+        others = [kept for kept_id, kept in earlier.get(number, ()) if kept_id != envelope_id]
         places = {(one.channel, one.thread.key) for one in (envelope, *others) if one.thread}
         items.append(
             InboxItem(
@@ -205,11 +191,12 @@ def read_items(ids: Sequence[str], *, claimed: bool = True) -> Plan[list[InboxIt
                 claim=claim if claimed else 0,
                 attempts=attempts,
                 receipt=receipt,
+                number=number,
                 envelope=envelope,
                 complaint_id=complaint_id,
                 version=version,
                 earlier=others,
-                lenders=[lender for lender in lenders if (lender.channel, lender.thread) in places],
+                lenders=[lender for lender in lending if (lender.channel, lender.thread) in places],
                 state=EnvelopeState(state),
                 code=code,
             )
@@ -219,46 +206,11 @@ def read_items(ids: Sequence[str], *, claimed: bool = True) -> Plan[list[InboxIt
 
 def _find_lenders(reading: Sequence[Envelope]) -> Plan[list[Lender]]:
     """Those that may lend to one of these; a few more, where another of them is much older."""
-    threads = list({envelope.thread.key for envelope in reading if envelope.thread})
+    threads = {hash_key(envelope.channel, envelope.thread.key) for envelope in reading if envelope.thread}
     since = min((envelope.received_at for envelope in reading), default=0) - LENT_LIMIT_S * 1000
-    rows = yield from ask_for(LENDERS, threads, since)
-    kept = [Lender(channel, key, received_ms, json.loads(hints)) for channel, key, received_ms, hints in rows]
-    return [lender for lender in kept if LENT_S in lender.hints]
-
-
-def _read_envelope(columns: Sequence[Any]) -> Envelope:
-    (
-        channel,
-        adapter,
-        source_key,
-        media_type,
-        raw,
-        received_ms,
-        authenticity,
-        content,
-        thread_key,
-        window_ms,
-        thread_ends,
-        joins,
-        receipt_wanted,
-        backfill,
-        hints,
-    ) = columns
-    return Envelope(
-        channel=channel,
-        adapter=adapter,
-        source_key=source_key,
-        media_type=media_type,
-        raw=raw,
-        received_at=received_ms,
-        authenticity=Authenticity.model_validate_json(authenticity),
-        content=content,
-        thread=Thread(key=thread_key, window_ms=window_ms, ends=bool(thread_ends)) if thread_key is not None else None,
-        joins=joins,
-        receipt_wanted=bool(receipt_wanted),
-        backfill=bool(backfill),
-        hints=json.loads(hints) if hints else {},
-    )
+    rows = yield from ask_for(LENDERS, list(threads), since)
+    kept = [read_envelope(*row) for row in rows]
+    return [Lender(one.channel, one.thread.key, one.received_at, one.hints) for one in kept if one.thread]
 
 
 # --- register ------------------------------------------------------------------------------------------------------
@@ -282,8 +234,8 @@ class _Changes:
         self.history.append((self.now, subject, subject_id, event, before, after, detail))
 
 
-_Current = dict[str, tuple[str, int]]
-"""Receipt -> (complaint id, version)."""
+_Current = dict[int, tuple[str, int]]
+"""Number of the receipt -> (complaint id, version)."""
 
 
 def register(results: Sequence[Registered | Moved], now: Millis) -> Plan[list[bool]]:
@@ -300,7 +252,7 @@ def register(results: Sequence[Registered | Moved], now: Millis) -> Plan[list[bo
         elif isinstance(result, Moved):
             _move(changes, result.item, result.state, result.code, result.detail, result.due_ms, code)
             kept.append(True)
-        elif result.item.receipt is None:
+        elif result.item.number is None:
             # Nothing can be forwarded or answered without a number. Released by a person, it gets one.
             detail = "This was kept without a receipt number but reads as a complaint. Release it to give it one."
             _move(changes, result.item, EnvelopeState.SET_ASIDE, "receipt_missing", detail, 0, code)
@@ -319,7 +271,7 @@ def reread(result: Registered, now: Millis) -> Plan[bool]:
     """See Store.reread: the envelope stays where it is."""
     current, busy = yield from _read_current([result])
     changes = _Changes(now)
-    if not result.item.receipt or result.item.receipt not in current:
+    if result.item.number not in current:
         return False
     if not _add_version(changes, result, current, busy):
         return False
@@ -329,29 +281,33 @@ def reread(result: Registered, now: Millis) -> Plan[bool]:
 
 def _read_current(results: Sequence[Registered]) -> Plan[tuple[_Current, set[tuple[str, str]]]]:
     """The complaints there are, and at which systems they have unfinished steps."""
-    receipts = [result.item.receipt for result in results if result.item.receipt]
-    current: _Current = {row[0]: (row[1], row[2]) for row in (yield from ask_for(_COMPLAINTS, receipts))}
+    numbers = [result.item.number for result in results if result.item.number is not None]
+    current: _Current = {row[0]: (row[1], row[2]) for row in (yield from ask_for(_COMPLAINTS, numbers))}
     busy = yield from ask_for(_UNFINISHED, [complaint_id for complaint_id, _ in current.values()])
     return current, {(row[0], row[1]) for row in busy}
 
 
 def _add_version(changes: _Changes, result: Registered, current: _Current, busy: set[tuple[str, str]]) -> bool:
     """False, and nothing gathered, if the complaint has moved on since the item was claimed."""
-    receipt = result.item.receipt or ""
-    complaint_id, version = current.get(receipt, (result.complaint_id, 0))
+    receipt, number = result.item.receipt, result.item.number
+    if receipt is None or number is None:
+        return False
+    complaint_id, version = current.get(number, (result.complaint_id, 0))
     if complaint_id != result.complaint_id or version + 1 != result.version:
         return False
     now = changes.now
     facts = (result.kind.value, result.level.value, result.language, result.branch)
     if version == 0:
-        changes.opened.append((complaint_id, receipt, result.version, result.item.envelope.channel, *facts, now, now))
+        changes.opened.append(
+            (complaint_id, receipt, number, result.version, result.item.envelope.channel, *facts, now, now)
+        )
     else:
         changes.changed.append((result.version, *facts, now, complaint_id))
     changes.versions.append((complaint_id, result.version, result.event.value, now, result.item.id, result.document))
     before, after = str(version) if version else "", str(result.version)
     changes.note("complaint", complaint_id, _EVENTS[result.event], before, after, result.item.id)
     changes.duties.extend(_owe(result, receipt, now, busy))
-    current[receipt] = (complaint_id, result.version)
+    current[number] = (complaint_id, result.version)
     return True
 
 

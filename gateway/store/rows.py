@@ -28,7 +28,7 @@ class InboxItem:
     """A claimed envelope. `claim` is the generation: a later claim makes this one powerless. `attempts` counts the
     claims, this one included.
 
-    `version` is the current version of the complaint under its receipt (0: none yet), `complaint_id` its id;
+    `number` is the receipt's (see `store.numbering`). `version` is the current version of the complaint under its receipt (0: none yet), `complaint_id` its id;
     `earlier` are the envelopes already registered under it, oldest first. `lenders` are those of all their threads,
     oldest first. `state` and `code` say where it stands.
     """
@@ -37,6 +37,7 @@ class InboxItem:
     claim: int
     attempts: int
     receipt: Receipt | None
+    number: int | None
     envelope: Envelope
     complaint_id: str | None = None
     version: int = 0
@@ -160,6 +161,7 @@ class EnvelopeFacts:
     channel: str
     adapter: str
     source_key: str
+    thread: str | None
     media_type: str
     size: int
     sha256: str

@@ -108,7 +108,7 @@ async def test_what_has_happened_is_told_in_order_and_what_was_dismissed_is_not(
 
 
 class Away:
-    async def find_matter(self, channel: str, thread: str, receipt: Receipt | None = None) -> Receipt | None:
+    async def find_matter(self, channel: str, thread: str, *, sequential: bool = False) -> Receipt | None:
         raise StoreUnavailable("away")
 
 

@@ -150,7 +150,7 @@ async def test_standings_tell_count_and_age_of_what_is_unfinished(store: SqliteS
     [
         (registering.CHANNELS_AT_WORK, "ix_inbox_accepted"),
         (registering.READY, "ix_inbox_accepted"),
-        (registering.LENDERS, "ix_envelopes_lenders"),
+        (registering.LENDERS, "PRIMARY KEY"),
         (settling.READY, "ix_duties_waiting"),
         (asking.PARKED_ENVELOPES, "ix_inbox_set_aside"),
         (asking.PARKED_DUTIES, "ix_duties_parked"),
@@ -202,16 +202,22 @@ async def test_a_thread_learns_of_its_latest_matter_ended_or_not(store: SqliteSt
     assert await store.find_matter("other", "o1") is None
 
 
-async def test_a_number_is_told_to_the_thread_that_wrote_to_it_and_to_no_other(store: SqliteStore):
-    (own,) = await store.accept([of_thread("k1", "o1")])
-    (other,) = await store.accept([of_thread("k2", "o2")])
-    assert own.receipt
-    assert other.receipt
-    for registered in (False, True):
-        assert await store.find_matter("gzh", "o1", own.receipt) == own.receipt, registered
-        assert await store.find_matter("gzh", "o1", other.receipt) is None, registered
-        assert await store.find_matter("other", "o1", own.receipt) is None, registered
-        assert await store.find_matter("gzh", "o1", make_receipt(10**10 + 99)) is None, registered
+async def test_a_thread_whose_key_grows_with_time_is_found_as_well(store: SqliteStore):
+    thread = Thread(key="20260101-0001", sequential=True)
+    (kept,) = await store.accept([make_envelope(thread=thread)])
+    assert await store.find_matter("95561", thread.key, sequential=True) == kept.receipt
+
+
+async def test_the_trace_says_of_which_thread_each_envelope_is_and_whether_it_wanted_a_number(store: SqliteStore):
+    (kept,) = await store.accept([of_thread("k1", "o1")])
+    await store.accept([replace(of_thread("k2", "o1"), receipt_wanted=False)])
+    assert kept.receipt
+    await store.accept([make_envelope("k3", joins=kept.receipt)])
+    for _ in range(2):
+        trace = await store.trace(kept.receipt)
+        assert trace
+        facts = [(e.source_key, e.thread, e.receipt_wanted) for e in trace.envelopes]
+        assert facts == [("k1", "o1", True), ("k2", "o1", False), ("k3", None, True)]
         items = await store.claim_inbox(10, NOW, LEASE)
         await store.register([make_registered(item) for item in items], NOW)
 

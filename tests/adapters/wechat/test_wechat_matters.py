@@ -4,7 +4,6 @@ The channel, the store and the rules are real; what they should come to is said 
 """
 
 import asyncio
-import itertools
 import json
 import tempfile
 from dataclasses import dataclass, field
@@ -19,7 +18,6 @@ from adapters.wechat.simulator import RECEIVED_AT, push
 from config.settings import Settings
 from gateway.contract.clock import Millis
 from gateway.contract.complaint import Kind
-from gateway.contract.receipt import make_receipt
 from gateway.stages.reading import Read, Reader
 from gateway.stages.register import to_registered
 from gateway.store.migrate import migrate
@@ -104,10 +102,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
 async def live(reader: Reader, folder: Path, steps: list[tuple[str, int]], *, at_once: bool) -> list[Matter]:
     url = f"sqlite:///{folder / 'huiyin.db'}"
     migrate(url)
-    numbers = itertools.count(10**10)
-    store = SqliteStore(url, draw_receipt=lambda: make_receipt(next(numbers)), clock=FixedClock(), min_free_mb=0)
+    store = SqliteStore(url, clock=FixedClock(), min_free_mb=0)
     await store.open()
-    documents = {}
+    documents: dict[str | None, bytes] = {}  # in the order in which the matters began
     try:
         now_s = RECEIVED_AT // 1000
         for number, (step, pause_s) in enumerate(steps):
@@ -128,11 +125,11 @@ async def live(reader: Reader, folder: Path, steps: list[tuple[str, int]], *, at
         documents |= await register(store, reader)
     finally:
         await store.close()
-    return [read_matter(documents[receipt]) for receipt in sorted(documents, key=int)]
+    return [read_matter(document) for document in documents.values()]
 
 
-async def register(store: SqliteStore, reader: Reader) -> dict[str, bytes]:
-    documents = {}
+async def register(store: SqliteStore, reader: Reader) -> dict[str | None, bytes]:
+    documents: dict[str | None, bytes] = {}
     while items := await store.claim_inbox(100, Millis(2**50), LEASE):
         outcomes = [reader.read(item) for item in items]
         results = [

@@ -1,4 +1,4 @@
-"""Envelopes that lend their hints to others of their thread are found by an index of their own."""
+"""Envelopes that lend their hints to others of their thread are found in a table of their own."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -6,14 +6,13 @@ from alembic import op
 revision = "0005"
 down_revision = "0001"
 
-_LENDS = sa.text("thread_key IS NOT NULL AND hints <> '' AND NOT receipt_wanted")
-
 
 def upgrade() -> None:
-    op.create_index(
-        "ix_envelopes_lenders",
-        "envelopes",
-        ["thread_key", "received_ms"],
-        sqlite_where=_LENDS,
-        postgresql_where=_LENDS,
+    op.create_table(
+        "lenders",
+        sa.Column("key", sa.LargeBinary(length=80), nullable=False),
+        sa.Column("received_ms", sa.BigInteger(), nullable=False),
+        sa.Column("envelope_id", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("key", "received_ms", "envelope_id", name="pk_lenders"),
+        sqlite_with_rowid=False,
     )
