@@ -220,7 +220,7 @@ class Gateway:
             public_url=self.public_url,
             trusted_proxies=server.trusted_proxies,
             per_minute=server.public_per_minute,
-            tell=Teller(self.store, self.house).tell,
+            answer_ask=Teller(self.store, self.house).tell,
         )
         self._health.add_to(intake)
         if Role.ACCEPT in self._roles:

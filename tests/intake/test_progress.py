@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from structlog.testing import capture_logs
+
 from gateway.contract.call import Call, Reply
 from gateway.contract.envelope import Accepted, Envelope, Thread
 from gateway.contract.pages.links import PURPOSE, check_link_secret
@@ -50,7 +52,7 @@ async def test_the_answer_is_of_the_person_who_asks(open_site: Open, tmp_path: P
     async def tell(channel: str, ask: Ask) -> Reply:
         return await tellers[0].tell(channel, ask)
 
-    site = await open_site(Talk(), Talk("other", ("/intake/other",)), tell=tell)
+    site = await open_site(Talk(), Talk("other", ("/intake/other",)), answer_ask=tell)
     tellers.append(Teller(site.store, make_house(tmp_path)))
 
     async def say(words: str, path: str = "/intake/party") -> bytes:
@@ -71,6 +73,20 @@ async def test_the_answer_is_of_the_person_who_asks(open_site: Open, tmp_path: P
 async def test_without_a_teller_the_question_is_kept_and_answered_that_it_cannot_be_told(open_site: Open):
     site = await open_site(Talk())
     assert (await site.ask("POST", "/intake/party", b"li: ?"))[2] == b"away"
+
+
+class Broken(Talk):
+    def reply(self, call: Call, accepted: Sequence[Accepted]) -> Reply | Ask:
+        return Ask(thread="li", write=lambda told: Reply(200, told.nonsense))  # type: ignore[union-attr]
+
+
+async def test_a_channel_that_cannot_write_the_answer_leaves_nobody_waiting(open_site: Open):
+    site = await open_site(Broken())
+    with capture_logs() as logs:
+        status, headers, _ = await site.ask("POST", "/intake/party", b"li: ?")
+    assert (status, headers["Content-Type"]) == (503, "application/problem+json")
+    assert [line["event"] for line in logs] == ["answer.failed"]
+    assert (await site.ask("GET", "/live"))[0] == 200
 
 
 def keep(told: list[Progress | Untold]) -> Callable[[Progress | Untold], Reply]:
