@@ -20,6 +20,7 @@ _PLACES: Mapping[str, str] = {
     "dismiss": "people",
     "replay": "replay",
     "qr": "posters",
+    "menu": "posters",
 }
 
 
