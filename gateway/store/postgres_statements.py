@@ -31,11 +31,13 @@ class _Compiled:
     def __init__(self, statement: Statement) -> None:
         compiled: Any = statement.element.compile(dialect=_DIALECT)
         names = statement.names
-        order: list[str] = list(compiled.positiontup)
         self.text = str(compiled)
-        for place, name in enumerate(order, 1):
+        lists = [name for name in compiled.positiontup if f"[POSTCOMPILE_{name}]" in self.text]
+        # SQLAlchemy numbers the single values alone; the lists come behind them.
+        order: list[str] = [name for name in compiled.positiontup if name not in lists] + lists
+        for name in lists:
             # An array is one value, so the statement stays prepared whatever the length of the list.
-            self.text = self.text.replace(f" IN (__[POSTCOMPILE_{name}])", f" = ANY(${place})")
+            self.text = self.text.replace(f" IN (__[POSTCOMPILE_{name}])", f" = ANY(${order.index(name) + 1})")
         self.sources = [(names.index(name), None) if name in names else (-1, compiled.params[name]) for name in order]
         self.columns: list[str] | None = None
         self.heavy: list[int] = []
