@@ -110,6 +110,9 @@ def _build_parser() -> argparse.ArgumentParser:
     dismiss.add_argument("ids", nargs="+", metavar="ID")
     dismiss.add_argument("--why", required=True, type=_take_reason, help="the reason, kept in the history")
 
+    tell = add("tell", "tell a customer that there is news, on the first way that reaches them")
+    tell.add_argument("receipt", metavar="RECEIPT")
+
     replay = add("replay", "read kept envelopes again with today's rules")
     replay.add_argument("ids", nargs="*", metavar="ID")
     replay.add_argument("--channel", default="", help="all envelopes of this channel")

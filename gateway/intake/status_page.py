@@ -18,6 +18,7 @@ from limits.strategies import MovingWindowRateLimiter
 
 from gateway.contract.call import Call, Reply, Route
 from gateway.contract.clock import to_datetime
+from gateway.contract.collected import COLLECTED
 from gateway.contract.complaint import Authenticity, Kind
 from gateway.contract.envelope import Envelope
 from gateway.contract.errors import AdapterError, Refused
@@ -257,6 +258,8 @@ def _find_events(trace: Trace) -> Iterator[tuple[int, str]]:
     """(milliseconds, key of `[status]`) for all that has happened."""
     yield trace.envelopes[0].received_at, "received"
     for envelope in trace.envelopes[1:]:
+        if envelope.media_type == COLLECTED:
+            continue  # our fetching of what the customer had sent already
         withdrawn = envelope.source_key.startswith(f"status:{trace.receipt}:withdraw:")
         yield envelope.received_at, "withdrawn" if withdrawn else "supplemented"
     if trace.versions:

@@ -11,7 +11,8 @@ from gateway.contract.draft import Address, AddressKind, Draft
 from gateway.contract.envelope import Envelope
 from gateway.contract.errors import Ignored, Unreadable
 from gateway.contract.ports import Change, Event, Step
-from gateway.stages.register import find_address, read_address, write_address
+from gateway.stages.register import find_address
+from gateway.stages.ways import read_address, write_address
 from gateway.stages.settle import BUG_CEILING
 from gateway.stages.workers import CHUNK, LARGE_BATCHES, Workers
 from gateway.states import EnvelopeState
