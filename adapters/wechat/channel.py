@@ -5,11 +5,15 @@ Source of the protocol: developers.weixin.qq.com/doc/subscription/guide/dev/push
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Literal, NoReturn
 
+from adapters._tencent.media import KEPT_S, TAKES, open_media
+from adapters.wechat.account import PARTY, open_api
 from adapters.wechat.crypto import NotDecrypted, decrypt, find_token, read_aes_key
+from adapters.wechat.delivery import read_news
 from adapters.wechat.files import FORMATS, split_pushes
 from adapters.wechat.messages import (
     Malformed,
@@ -27,8 +31,8 @@ from gateway.contract.clock import Millis
 from gateway.contract.complaint import Authenticity
 from gateway.contract.draft import Draft
 from gateway.contract.envelope import Accepted, Envelope, Thread
-from gateway.contract.errors import AdapterError, Refused, Unreadable
-from gateway.contract.ports import House
+from gateway.contract.errors import AdapterError, Misconfigured, Refused, Rejected, Unreadable
+from gateway.contract.ports import House, Media, News
 from gateway.contract.receipt import spoken
 
 _SIGNATURE = re.compile(r"[0-9a-f]{40}")
@@ -57,12 +61,17 @@ class _Opened:
 
 class WeChatChannel:
     formats: Sequence[str] = FORMATS
+    kept_s = KEPT_S
+    takes: Sequence[str] = TAKES
 
     def __init__(self, instance: str, settings: ChannelSettings, house: House) -> None:
         self._instance = instance
         self._settings = settings
         self._clock = house.clock
         self._tokens = tuple(token.get_secret_value() for token in settings.tokens)
+        self._api = open_api(settings, house.clock)
+        self.collects = self._api is not None
+        self.limit_bytes = settings.media_limit_bytes
         self._keys = tuple(read_aes_key(key.get_secret_value()) for key in settings.aes_keys)
 
     # --- Push
@@ -113,6 +122,28 @@ class WeChatChannel:
                 "The push is encrypted for another key or app. Add the key it was made with to aes_keys, then release it.",
             ) from None
         return read_draft(message, self._settings.end_words)
+
+    def read_news(self, envelope: Envelope) -> News | None:
+        try:
+            return read_news(read_message(envelope.raw), self._settings.appid)
+        except Malformed:
+            return None
+
+    # --- Collect
+
+    @asynccontextmanager
+    async def collect(self, remote: str) -> AsyncIterator[Media]:
+        kind, _, media_id = remote.partition(":")
+        if self._api is None:
+            raise Misconfigured("wechat_no_secret", "The AppSecret is gone from the settings; set `secret`.")
+        if kind != "media" or not media_id:
+            raise Rejected("wechat_no_media", "The attachment names no media of WeChat.")
+        async with open_media(self._api, str(self._settings.api_url), media_id, PARTY) as media:
+            yield media
+
+    async def close(self) -> None:
+        if self._api is not None:
+            await self._api.close()
 
     # --- Files
 

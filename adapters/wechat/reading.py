@@ -41,7 +41,14 @@ def read_draft(message: Message, end_words: tuple[str, ...]) -> Draft:
     attachments = _read_attachments(message)
     if not text and not attachments:
         raise Unreadable("wechat_empty", "The message has no content. Read the raw bytes.")
-    return Draft(text=text, wechat_openid=message.openid, attachments=attachments, occurred_at=_read_moment(message))
+    is_unheard = message.kind == "voice" and not message.fields.get("Recognition", "").strip()
+    return Draft(
+        text=text,
+        wechat_openid=message.openid,
+        attachments=attachments,
+        unheard=tuple(attachment.remote for attachment in attachments) if is_unheard else (),
+        occurred_at=_read_moment(message),
+    )
 
 
 def ends_conversation(message: Message, end_words: tuple[str, ...]) -> bool:

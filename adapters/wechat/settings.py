@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from adapters.wechat.account import AccountSettings
 from adapters.wechat.crypto import read_aes_key
 from config.secret import Secret
 
@@ -37,7 +38,7 @@ class ReplyTexts(BaseModel):
         return text
 
 
-class ChannelSettings(BaseModel):
+class ChannelSettings(AccountSettings):
     """`tokens` and `aes_keys`: the current one first, then those being rotated out.
 
     `mode` is the 消息加解密方式 chosen in the WeChat console. `safe` accepts encrypted pushes only; `compatible` and
@@ -45,12 +46,11 @@ class ChannelSettings(BaseModel):
     `account`: the account's original id (gh_...); pushes for another one are refused.
     `window_s`: how far a push's timestamp may be from our clock; 0 switches the check off.
     `conversation_window_s`: messages of one customer closer together than this are one matter.
+    `secret`, `api_url`, `api_timeout_s`: as in AccountSettings; without `secret` pictures and voices are named, not
+    fetched. `media_limit_bytes`: larger ones are not taken (WeChat's own limit is 10 MB).
     `end_words`: a message of exactly one of these ends the matter; the next message starts a new one.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    appid: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
     tokens: Annotated[tuple[Secret, ...], Field(min_length=1)]
     aes_keys: tuple[Secret, ...] = ()
     mode: Literal["safe", "compatible", "plain"] = "safe"
@@ -58,6 +58,7 @@ class ChannelSettings(BaseModel):
     window_s: Annotated[int, Field(ge=0)] = 600
     conversation_window_s: Annotated[int, Field(ge=0)] = 1_800
     limit_bytes: Annotated[int, Field(ge=1_024)] = 65_536
+    media_limit_bytes: Annotated[int, Field(ge=1_024)] = 20_000_000
     end_words: tuple[str, ...] = ("完毕", "提交", "完畢")
     texts: ReplyTexts = ReplyTexts()
 
@@ -79,4 +80,26 @@ class ChannelSettings(BaseModel):
     def _has_keys(self) -> Self:
         if self.mode != "plain" and not self.aes_keys:
             raise ValueError(f"aes_keys is needed in {self.mode} mode (EncodingAESKey in the WeChat console)")
+        return self
+
+
+class NoticeSettings(AccountSettings):
+    """`way`: `service` 客服消息, or `template` 模板消息 (then `template_id` and `template_fields`, whose values may hold
+    `{receipt}`, `{subject}`, `{bank}` and `{time}`).
+    `channel`: the name of this account's channel in the settings; customers of other accounts are then not tried here.
+    `window_s`, `window_messages`: WeChat's rule for customer-service messages, if it changes.
+    """
+
+    secret: Secret
+    way: Literal["service", "template"] = "service"
+    channel: str = ""
+    template_id: str = ""
+    template_fields: Annotated[dict[str, str], Field(default_factory=dict)]
+    window_s: Annotated[int, Field(ge=1)] = 48 * 3600
+    window_messages: Annotated[int, Field(ge=1)] = 5
+
+    @model_validator(mode="after")
+    def _has_template(self) -> Self:
+        if self.way == "template" and not (self.template_id and self.template_fields):
+            raise ValueError('template_id and template_fields are needed for way = "template"')
         return self

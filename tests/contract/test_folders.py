@@ -9,6 +9,7 @@ DOORS = {
     "channel": ("ChannelSettings", "open_channel"),
     "system": ("SystemSettings", "open_system"),
     "notice": ("NoticeSettings", "open_notice"),
+    "speech": ("SpeechSettings", "open_speech"),
 }
 
 
@@ -22,7 +23,7 @@ def test_a_party_offers_a_door_and_says_how_to_use_it(party: str) -> None:
     for needed in ("__init__.py", "settings.py", "README.md"):
         assert (folder / needed).is_file(), f"adapters/{party}/{needed} is missing"
     doors = [door for door in DOORS if (folder / f"{door}.py").is_file()]
-    assert doors, f"adapters/{party} has no channel.py, system.py or notice.py"
+    assert doors, f"adapters/{party} has no {', '.join(DOORS)} module"
     for door in doors:
         model, opening = DOORS[door]
         settings = load(party, "settings")

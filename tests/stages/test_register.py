@@ -12,8 +12,8 @@ from gateway.contract.envelope import Envelope
 from gateway.contract.errors import Ignored, Unreadable
 from gateway.contract.ports import Change, Event, Step
 from gateway.stages.register import find_address
-from gateway.stages.ways import read_address, write_address
 from gateway.stages.settle import BUG_CEILING
+from gateway.stages.ways import read_address, write_address
 from gateway.stages.workers import CHUNK, LARGE_BATCHES, Workers
 from gateway.states import EnvelopeState
 from gateway.store.rows import Target
