@@ -45,6 +45,18 @@ def open_speech(entry: InstanceSettings, house: House) -> Transcriber:
     return transcriber
 
 
+def read_channel_settings(instance: str, entry: InstanceSettings) -> Any:
+    """The party's own model of the channel's settings, without opening it. Raises SettingsError."""
+    module = importlib.import_module(f"{_find_package(entry.adapter)}.settings")
+    return validate(module.ChannelSettings, entry.own(), f"channels.{instance}")
+
+
+def find_simulation(party: str) -> Any | None:
+    """The party's `simulate` module (`KINDS`, `simulate`), or None where it has none."""
+    name = f"{_find_package(party)}.simulate"
+    return importlib.import_module(name) if find_spec(_find_package(party)) and find_spec(name) else None
+
+
 def list_parties() -> Mapping[str, frozenset[Door]]:
     """What is installed: party -> the doors it offers. Imports no vendor library."""
     shipped = find_spec("adapters")

@@ -77,9 +77,8 @@ class Customer:
 
     async def work(self) -> None:
         with capture_logs():
-            for _ in range(10):
-                for name in self.posts:
-                    await self.bank.open_notify(name).work()
+            while sum([await self.bank.open_notify(name).work() for name in self.posts]):
+                pass
 
     async def pass_time(self, seconds: int, step_s: int = 60) -> None:
         for _ in range(seconds // step_s):

@@ -52,6 +52,7 @@ class Pusher:
         self._form = form
         self._tries = tries
         self._key = read_aes_key(account.encoding_aes_key)
+        self._limit_s = limit_s
         self._timeout = aiohttp.ClientTimeout(total=limit_s)
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=connections))
 
@@ -64,7 +65,8 @@ class Pusher:
             began = time.perf_counter()
             raw = await self._try(message)
             seconds.append(time.perf_counter() - began)
-            if raw is not None:
+            # An answer that came after the limit is none, even if this busy process saw it only then.
+            if raw is not None and seconds[-1] <= self._limit_s:
                 words, fields = self._read(raw)
                 return Pushed(len(seconds), True, tuple(seconds), words, fields)
         return Pushed(len(seconds), False, tuple(seconds), UNAVAILABLE)

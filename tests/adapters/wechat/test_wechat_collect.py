@@ -254,7 +254,7 @@ async def test_a_failure_is_tried_again_until_the_picture_is_here(running: Runni
     await running.bank.work()
     (attachment,) = await running.bank.attachments(receipt)
     assert attachment["sha256"] == hashlib.sha256(JPEG).hexdigest()
-    left = [path for path in (running.bank.folder / "blobs" / "incoming").iterdir()]
+    left = list((running.bank.folder / "blobs" / "incoming").iterdir())
     assert left == []
 
 
