@@ -128,8 +128,9 @@ def _build_parser() -> argparse.ArgumentParser:
     dismiss.add_argument("ids", nargs="+", metavar="ID")
     dismiss.add_argument("--why", required=True, type=_take_reason, help="the reason, kept in the history")
 
-    tell = "tell a customer that there is news, on the first way that reaches them"
-    add("tell", tell).add_argument("receipt", metavar="RECEIPT")
+    add("tell", "tell a customer that there is news, the way that reaches them").add_argument(
+        "receipt", metavar="RECEIPT"
+    )
 
     _add_simulate(add("simulate", "play a party's side of the line against a running gateway, and say how it answered"))
 

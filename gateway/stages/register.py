@@ -20,7 +20,8 @@ from gateway.states import EnvelopeState
 from gateway.store.port import Store
 from gateway.store.rows import Duty, InboxItem, Moved, NewDuty, Registered, Target
 
-NEWS_PAUSE_MS = 15_000
+NEWS_PAUSE_MS = 5_000
+"""How long news of a notice waits for the commit of that very notice."""
 
 
 class Planner:
