@@ -91,8 +91,8 @@ def _check(database: Path, report: Report) -> str:
     """What the store holds against what was pushed."""
     with contextlib.closing(sqlite3.connect(database)) as store:
         kept, keys, numbers = store.execute(
-            "SELECT count(*), count(DISTINCT source_key), count(DISTINCT receipt) FROM envelopes "
-            "JOIN inbox USING (id) WHERE receipt_wanted"
+            "SELECT count(*), count(DISTINCT key), count(DISTINCT receipt) FROM envelopes "
+            "JOIN inbox USING (id) WHERE receipt IS NOT NULL"
         ).fetchone()
     read = len(set(report.words.values()))
     return f"kept {kept} messages under {keys} keys with {numbers} numbers; {read} different replies were read"

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from gateway.ops.killpoints import point
 from gateway.store.accepting import Call, Outcome
+from gateway.store.numbering import RESERVED_AT_ONCE, Numbering, Stock, reserve
 from gateway.store.plan import Plan
 from gateway.store.port import StoreUnavailable
 from gateway.store.sqlite_connection import is_storage_failure, run, to_unavailable
@@ -46,7 +47,7 @@ class _Job:
 
 
 class GroupWriter:
-    """`keep` makes the Plan that keeps many calls, in hope or without (see accepting.keep).
+    """`keep` makes the Plan that keeps many calls, with numbers from the stock, in hope or without (see accepting.keep).
 
     Everything public belongs to the event loop's thread.
     """
@@ -54,11 +55,12 @@ class GroupWriter:
     def __init__(
         self,
         connect: Callable[[], sqlite3.Connection],
-        keep: Callable[[Sequence[Call], bool], Plan[list[Outcome]]],
+        keep: Callable[[Sequence[Call], Stock, bool], Plan[list[Outcome]]],
         queue_limit: int,
     ) -> None:
         self._connect = connect
         self._keep = keep
+        self._stock: Stock | None = None
         self._queue_limit = queue_limit
         self._queue: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._gathered: list[_Job] = []
@@ -72,10 +74,11 @@ class GroupWriter:
         self.checkpoint_wanted = False
         """Set by the keeper: complete a checkpoint before the next group, so that the log starts over."""
 
-    def start(self) -> None:
+    def start(self, numbering: Numbering) -> None:
         """Raises sqlite3.Error if the file cannot be written."""
         self._loop = asyncio.get_running_loop()
         self._connection = self._connect()
+        self._stock = Stock(numbering)
         self._thread = threading.Thread(target=self._work, name="huiyin-store-writer", daemon=True)
         self._thread.start()
 
@@ -176,6 +179,7 @@ class GroupWriter:
         if self.checkpoint_wanted:
             self.checkpoint_wanted = False
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        self._reserve_numbers(connection, group)
         kinds = {job.kind for job in group}
         _pass_all(kinds, "before_begin")
         connection.execute("BEGIN IMMEDIATE")
@@ -187,6 +191,15 @@ class GroupWriter:
         self.commits += 1
         _pass_all(kinds, "after_commit")
         return True
+
+    def _reserve_numbers(self, connection: sqlite3.Connection, group: Sequence[_Job]) -> None:
+        """In a commit of its own, as other processes reserve from the same count."""
+        wanted = sum(len(job.call.envelopes) for job in group if job.call is not None)
+        if self._stock is not None and len(self._stock) < wanted:
+            connection.execute("BEGIN IMMEDIATE")
+            numbers = run(connection, reserve(max(wanted, RESERVED_AT_ONCE)))
+            connection.execute("COMMIT")
+            self._stock.add(numbers)
 
     def _run_together(self, connection: sqlite3.Connection, group: Sequence[_Job], *, hopeful: bool) -> bool:
         try:
@@ -219,8 +232,8 @@ class GroupWriter:
 
     def _keep_all(self, connection: sqlite3.Connection, jobs: Sequence[_Job], *, hopeful: bool) -> None:
         calls = [job.call for job in jobs if job.call is not None]
-        if calls:
-            for job, outcome in zip(jobs, run(connection, self._keep(calls, hopeful)), strict=True):
+        if calls and self._stock is not None:
+            for job, outcome in zip(jobs, run(connection, self._keep(calls, self._stock, hopeful)), strict=True):
                 # Both, as an attempt without hope may follow one that left an error here.
                 job.error, job.result = (outcome, None) if isinstance(outcome, Exception) else (None, outcome)
             point("accept.after_insert")

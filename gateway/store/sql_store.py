@@ -8,7 +8,8 @@ from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
 from gateway.store import asking, deciding, registering, settling, telling
-from gateway.store.accepting import Call, DrawReceipt, Outcome
+from gateway.store.accepting import Call, Outcome
+from gateway.store.numbering import Numbering
 from gateway.store.plan import Plan, Put, Statement, insert_into
 from gateway.store.rows import Duty, InboxItem, Moved, NewDuty, Parked, Registered, Settled, Standing, Target, Trace
 from gateway.store.tables import probes
@@ -17,7 +18,12 @@ T = TypeVar("T")
 
 
 class Engine(Protocol):
-    """`kind` names the work for kill points. A Plan factory may be called again when a transaction is run again."""
+    """`kind` names the work for kill points. A Plan factory may be called again when a transaction is run again.
+
+    `numbering` is there once it is open.
+    """
+
+    numbering: Numbering
 
     async def open(self) -> None: ...
 
@@ -42,9 +48,8 @@ def _probe(now: Millis) -> Plan[None]:
 class SqlStore:
     """Implements `gateway.store.port.Store`."""
 
-    def __init__(self, engine: Engine, *, draw_receipt: DrawReceipt, clock: Clock) -> None:
+    def __init__(self, engine: Engine, *, clock: Clock) -> None:
         self._engine = engine
-        self._draw_receipt = draw_receipt
         self._clock = clock
 
     async def open(self) -> None:
@@ -94,7 +99,8 @@ class SqlStore:
         await self._engine.write("extend", lambda: settling.extend(duties, now, lease_ms))
 
     async def cancel_warnings(self, receipt: Receipt, by: str, now: Millis) -> int:
-        return await self._engine.write("cancel", lambda: settling.cancel_warnings(receipt, by, now))
+        number = self._engine.numbering.read(receipt)
+        return await self._engine.write("cancel", lambda: settling.cancel_warnings(number, by, now))
 
     async def heard(self, channel: str, thread_key: str) -> Millis | None:
         return await self._engine.read(lambda: telling.heard(channel, thread_key))
@@ -112,10 +118,12 @@ class SqlStore:
         return await self._engine.write("settle", lambda: telling.undelivered(duty, code, then, now))
 
     async def owe(self, receipt: Receipt, owed: Sequence[NewDuty], now: Millis) -> bool:
-        return await self._engine.write("owe", lambda: telling.owe(receipt, owed, now))
+        number = self._engine.numbering.read(receipt)
+        return await self._engine.write("owe", lambda: telling.owe(receipt, number, owed, now))
 
     async def trace(self, receipt: Receipt) -> Trace | None:
-        return await self._engine.read(lambda: asking.trace(receipt))
+        number = self._engine.numbering.read(receipt)
+        return await self._engine.read(lambda: asking.trace(receipt, number))
 
     async def find_envelope(self, envelope_id: str) -> InboxItem | None:
         items = await self._engine.read(lambda: registering.read_items([envelope_id], claimed=False))
@@ -131,7 +139,7 @@ class SqlStore:
         return await self._engine.read(lambda: asking.parked(limit, after_id))
 
     async def release(self, ids: Sequence[str], by: str, now: Millis) -> Sequence[bool]:
-        return await self._engine.write("release", lambda: deciding.release(ids, by, now, self._draw_receipt))
+        return await self._engine.write("release", lambda: deciding.release(ids, by, now, self._engine.numbering))
 
     async def dismiss(self, ids: Sequence[str], why: str, by: str, now: Millis) -> Sequence[bool]:
         return await self._engine.write("dismiss", lambda: deciding.dismiss(ids, why, by, now))

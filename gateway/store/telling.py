@@ -45,9 +45,9 @@ _MOVE = Statement(
 )
 _COMPLAINT = Statement(
     select(complaints.c.id, complaints.c.version, complaints.c.level)
-    .where(complaints.c.receipt == bindparam("receipt"))
+    .where(complaints.c.number == bindparam("number"))
     .with_for_update(),
-    ("receipt",),
+    ("number",),
 )
 
 
@@ -92,8 +92,8 @@ def undelivered(duty: Duty, code: str, then: NewDuty | None, now: Millis) -> Pla
     return True
 
 
-def owe(receipt: Receipt, owed: Sequence[NewDuty], now: Millis) -> Plan[bool]:
-    found = yield Ask(_COMPLAINT, (receipt,))
+def owe(receipt: Receipt, number: int, owed: Sequence[NewDuty], now: Millis) -> Plan[bool]:
+    found = yield Ask(_COMPLAINT, (number,))
     if not found:
         return False
     complaint_id, version, level = found[0]
