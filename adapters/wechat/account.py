@@ -1,5 +1,7 @@
 """The account as its HTTP interface knows it: AppID, AppSecret, and where the interface is."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field
@@ -7,6 +9,7 @@ from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field
 from adapters._tencent.api import Api, TokenCall
 from config.secret import Secret
 from gateway.contract.clock import Clock
+from gateway.contract.errors import Misconfigured
 
 PARTY = "wechat"
 
@@ -50,3 +53,15 @@ def open_api(settings: AccountSettings, clock: Clock) -> Api | None:
         return None
     credentials = _Credentials(settings.appid, settings.secret)
     return Api(str(settings.api_url), credentials, clock, timeout_s=settings.api_timeout_s)
+
+
+@asynccontextmanager
+async def opened_api(settings: AccountSettings, clock: Clock) -> AsyncIterator[Api]:
+    """For a command that makes a call or two. Raises Misconfigured where the settings hold no `secret`."""
+    api = open_api(settings, clock)
+    if api is None:
+        raise Misconfigured("wechat_no_secret", "The settings hold no AppSecret; set `secret`.")
+    try:
+        yield api
+    finally:
+        await api.close()

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
-from wechat_servers import OPENID, make_channel, make_notifier, move, serving
+from wechat_servers import OPENID, describe_account, make_channel, make_notifier, move, serving
 
-from adapters._tencent.api import Api
-from adapters.wechat.account import AccountSettings, open_api
+from adapters.wechat.account import AccountSettings, opened_api
 from adapters.wechat.simulation import Pusher, WeChat
 from adapters.wechat.simulation.account import FORCED_APART_S
 from adapters.wechat.simulation.pushes import UNAVAILABLE
+from gateway.contract.errors import Misconfigured
 from gateway.intake.accept import Acceptance
 from gateway.intake.server import Intake
 from tests.contract.house import ManualClock
@@ -154,25 +154,23 @@ async def test_old_and_new_token_are_both_good_for_five_minutes(tmp_path: Path):
         assert wechat.account.check_token(second[0]) == 0
 
 
-def open_account(wechat: WeChat, clock: ManualClock) -> Api:
-    account = wechat.account
-    values = {"appid": account.appid, "secret": account.secret, "api_url": wechat.url}
-    api = open_api(AccountSettings.model_validate(values), clock)
-    assert api is not None
-    return api
-
-
 async def test_codes_and_menus_are_made(tmp_path: Path):
     async with serving() as (wechat, clock):
-        api = open_account(wechat, clock)
+        settings = AccountSettings.model_validate(describe_account(wechat))
         scene = {"scene_str": "BR-350100-0007"}
-        answer = await api.call(
-            "/cgi-bin/qrcode/create", {"action_name": "QR_LIMIT_STR_SCENE", "action_info": {"scene": scene}}
-        )
-        assert wechat.account.codes[answer["ticket"]]["action_info"] == {"scene": scene}
-        await api.call("/cgi-bin/menu/create", {"button": [{"type": "click", "name": "投诉", "key": "complain"}]})
-        assert wechat.account.menu is not None
-        await api.close()
+        async with opened_api(settings, clock) as api:
+            wanted = {"action_name": "QR_LIMIT_STR_SCENE", "action_info": {"scene": scene}}
+            answer = await api.call("/cgi-bin/qrcode/create", wanted)
+            assert wechat.account.codes[answer["ticket"]]["action_info"] == {"scene": scene}
+            await api.call("/cgi-bin/menu/create", {"button": [{"type": "click", "name": "投诉", "key": "complain"}]})
+            assert wechat.account.menu is not None
+
+
+async def test_without_the_secret_the_account_has_no_interface():
+    settings = AccountSettings.model_validate({"appid": "wx1"})
+    with pytest.raises(Misconfigured, match="wechat_no_secret"):
+        async with opened_api(settings, ManualClock()):
+            pass
 
 
 async def test_a_stranger_without_a_token_gets_nothing(tmp_path: Path):
