@@ -12,13 +12,14 @@ TOKEN_REFUSED = frozenset({40001, 40014, 42001})
 """The token is wrong or over: worth one refresh and one more try."""
 
 _QUOTA = frozenset({45009, 45028})
-_SOON = {-1: 0.0, 45011: 60.0, 50002: 300.0, 60020: 300.0}
-"""Busy; calls per minute used up; interface limited for a while; address not trusted yet."""
+_SOON = {-1: 0.0, 45011: 60.0, 50002: 300.0}
+"""Busy; calls per minute used up; interface limited for a while."""
 _SETTINGS = {
     40013: ("bad_appid", "The AppID is not one; compare `appid` with the console."),
     40125: ("bad_secret", "The AppSecret is wrong; compare `secret` with the console."),
     40243: ("secret_frozen", "The AppSecret is frozen; unfreeze it in the console."),
     40164: ("address_not_listed", "This machine's address is not on the IP list (IP 白名单) of the console."),
+    60020: ("address_not_listed", "This machine's address is not among the trusted ones (企业可信 IP) of the console."),
     89503: ("address_not_listed", "An administrator must confirm this machine's address in the console."),
     41004: ("bad_secret", "No AppSecret was sent; set `secret`."),
     48001: ("not_authorized", "The account has no right to this interface; see 接口权限 in the console."),
@@ -33,6 +34,7 @@ _NEVER = {
     43101: ("not_subscribed", "The customer has not subscribed to this kind of message."),
     45015: ("window_closed", "The customer wrote last more than 48 hours ago."),
     45047: ("window_used", "The account has sent as many messages as it may since the customer wrote last."),
+    95001: ("window_used", "The account has sent as many messages as it may since the customer wrote last."),
     48002: ("refused_by_customer", "The customer takes no messages of the account."),
 }
 _LONGEST_QUOTA_PAUSE_S = 3600.0

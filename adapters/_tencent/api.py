@@ -18,6 +18,8 @@ from gateway.contract.errors import AdapterError, Misconfigured, TryLater
 
 ANSWER_LIMIT_BYTES = 1_000_000
 _CHUNK_BYTES = 65_536
+_BAD_SECRET = 40001
+"""Where a token is asked for, this code means the secret."""
 
 Answer = dict[str, Any]
 
@@ -114,7 +116,10 @@ class Api:
         except TryLater as error:
             # Whatever happened to this call, the one that wanted the token was not made.
             raise TryLater(error.code, error.detail, after_s=error.after_s) from None
-        if code := self._read(answer):
+        code = self._read(answer)
+        if code == _BAD_SECRET:
+            raise Misconfigured(f"{self._party}_bad_secret", "The secret is wrong; compare `secret` with the console.")
+        if code:
             raise name_failure(code, self._party, self._clock.now_ms())
         value, life_s = answer.get("access_token"), answer.get("expires_in")
         if not isinstance(value, str) or not value or not isinstance(life_s, int):

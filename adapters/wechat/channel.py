@@ -10,12 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Literal, NoReturn
 
+from adapters._tencent.crypto import NotDecrypted, decrypt, find_token, read_aes_key
 from adapters._tencent.media import KEPT_S, TAKES, open_media
-from adapters.wechat.account import PARTY, open_api
-from adapters.wechat.crypto import NotDecrypted, decrypt, find_token, read_aes_key
-from adapters.wechat.delivery import read_news
-from adapters.wechat.files import FORMATS, split_pushes
-from adapters.wechat.messages import (
+from adapters._tencent.messages import (
     Malformed,
     Message,
     digest_content,
@@ -23,6 +20,9 @@ from adapters.wechat.messages import (
     make_source_key,
     read_message,
 )
+from adapters.wechat.account import PARTY, open_api
+from adapters.wechat.delivery import read_news
+from adapters.wechat.files import FORMATS, split_pushes
 from adapters.wechat.reading import ends_conversation, read_draft
 from adapters.wechat.replies import EMPTY, Seal, make_text_reply
 from adapters.wechat.settings import RECEIPT_MARK, ChannelSettings

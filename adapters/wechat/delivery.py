@@ -1,6 +1,6 @@
 """What WeChat says later about template messages it had taken (the event TEMPLATESENDJOBFINISH)."""
 
-from adapters.wechat.messages import Message
+from adapters._tencent.messages import Message
 from gateway.contract.ports import News
 
 _CODES = {"failed:userblock": "wechat_blocked_by_customer", "failed:systemfailed": "wechat_system_failed"}

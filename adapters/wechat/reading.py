@@ -3,7 +3,7 @@
 import re
 from datetime import datetime
 
-from adapters.wechat.messages import Message
+from adapters._tencent.messages import Message
 from gateway.contract.clock import to_datetime
 from gateway.contract.draft import Attachment, Draft
 from gateway.contract.errors import Ignored, Unreadable

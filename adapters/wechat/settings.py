@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from adapters._tencent.crypto import read_aes_key
 from adapters.wechat.account import AccountSettings
-from adapters.wechat.crypto import read_aes_key
 from config.secret import Secret
 
 RECEIPT_MARK = "{receipt}"

@@ -11,6 +11,7 @@ class AddressKind(StrEnum):
     EMAIL = "email"
     PHONE = "phone"
     WECHAT = "wechat"
+    WECOM = "wecom"
 
 
 @dataclass(frozen=True, slots=True)

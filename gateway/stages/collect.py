@@ -181,8 +181,9 @@ class Collecting:
         if not head:
             raise Rejected("collect_empty", "The other side gave no bytes.")
         media_type = sniff_type(head)
-        # Some sound has no signature (raw speex, silk); what has none and is said to be a picture is none.
-        known = media_type if media_type or not order.media_type.startswith("audio/") else order.media_type
+        # Some sound has no signature (raw speex, silk), and a file may be anything; what is said to be a picture may not.
+        unsigned = order.media_type.startswith(("audio/", "application/"))
+        known = order.media_type if unsigned and media_type in (None, "text/plain") else media_type
         if known is None or not known.startswith(tuple(self._channel.takes)):
             raise Rejected("collect_type_refused", "The bytes are not of a kind that this channel's attachments have.")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.contract.ports import Files, House, Listen, Notifier, Poll, Push
-from tests.contract.parties import ADAPTERS, CHANNELS, PARTIES, PUSHES, SYSTEMS, load, open_channel, open_system
+from tests.contract.parties import ADAPTERS, CHANNELS, NUDGES, PARTIES, PUSHES, SYSTEMS, load, open_channel, open_system
 
 DOORS = {
     "channel": ("ChannelSettings", "open_channel"),
@@ -39,7 +39,7 @@ def test_a_channel_has_a_way_in_and_a_simulator_that_knows_it(party: str, house:
     assert hasattr(load(party, "simulator"), "SETTINGS"), f"adapters/{party}/simulator.py lacks SETTINGS"
     channel = open_channel(party, house)
     assert isinstance(channel, (Push, Files, Poll, Listen)), f"adapters/{party}: nothing can come in"
-    assert isinstance(channel, Push) == (party in PUSHES), (
+    assert isinstance(channel, Push) == (party in PUSHES or party in NUDGES), (
         f"adapters/{party}/simulator.py: push() is missing or too much"
     )
 

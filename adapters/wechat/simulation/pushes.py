@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from adapters.wechat.crypto import decrypt, encrypt, make_signature, read_aes_key
-from adapters.wechat.messages import Form, Malformed, read_message
+from adapters._tencent.crypto import decrypt, encrypt, make_signature, read_aes_key
+from adapters._tencent.messages import Form, Malformed, read_message
 from adapters.wechat.replies import render
 from adapters.wechat.simulation.account import Account
 from adapters.wechat.simulator import Mode
