@@ -73,7 +73,9 @@ class EscalationSettings(_Section):
 
 
 class DeliverySettings(_Section):
-    """How a customer is told. `order` names notice instances, the best first; empty: as they stand in the settings."""
+    """How a customer is told. `order` names notice instances, the best first; others are then not used for customers.
+    Empty: all, as they stand in the settings.
+    """
 
     order: tuple[str, ...] = ()
     patience_s: Annotated[int, Field(ge=0)] = 900

@@ -188,7 +188,8 @@ class Gateway:
         reader = Reader(settings, self.house, self.channels)
         self._workers = Workers(settings, self._master_key, reader)
         collectors = {name: channel for name, channel in self.channels.items() if isinstance(channel, Collect)}
-        planner = Planner(self.systems, self.notices, settings.escalation, collectors)
+        order = settings.delivery.order
+        planner = Planner(self.systems, self.notices, settings.escalation, collectors, order)
         if Role.REGISTER in self._roles:
             wakes = tuple(self._wakes[role] for role in (Role.FORWARD, Role.COLLECT, Role.NOTIFY))
             for lane in range(REGISTER_LANES):

@@ -71,7 +71,7 @@ async def _import(settings: Settings, instance: str, names: Sequence[str], forma
             with open_file(name) as stream:
                 await _keep_file(store, channel.split(stream, Path(name).name, format_name), count, new, progress)
         collectors = {instance: channel} if isinstance(channel, Collect) else {}
-        planner = Planner(systems, notices, settings.escalation, collectors)
+        planner = Planner(systems, notices, settings.escalation, collectors, settings.delivery.order)
         stages = settings.stages
         register = Register(store, workers, planner, SystemClock(), batch=stages.batch, lease_s=stages.lease_s)
         states = await _register(register, store, new, progress)

@@ -7,7 +7,7 @@ gets a new version, systems of record an update of the one ticket, and doing it 
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from gateway.contract.clock import Clock, Millis
@@ -19,6 +19,7 @@ from gateway.contract.errors import Rejected, TryLater
 from gateway.contract.pages.uploads import sniff_type
 from gateway.contract.ports import Accept, Collect, Event, Transcriber
 from gateway.ops.killpoints import point
+from gateway.ops.logs import log
 from gateway.stages.commit import commit
 from gateway.stages.forward import report
 from gateway.stages.reading import Read
@@ -29,6 +30,8 @@ from gateway.store.port import Store, StoreUnavailable
 from gateway.store.rows import Duty, NewDuty, Settled, Target
 
 CONCURRENCY = 8
+LIMIT_S = 120.0
+"""For one attempt: 10 MB at 85 kB/s."""
 FETCH, TRANSCRIBE = "fetch", "transcribe"
 _SNIFFED_BYTES = 64
 
@@ -93,8 +96,8 @@ class Collecting:
         self._accept = accept
         self._clock = clock
         self._transcriber = transcriber
+        self._lease_s = lease_s
         self._lease_ms = round(lease_s * 1000)
-        self._limit_s = lease_s / 2
 
     async def work(self) -> int:
         duties = await self._store.claim_duties(
@@ -102,7 +105,13 @@ class Collecting:
         )
         if not duties:
             return 0
-        outcomes = await asyncio.gather(*(self._try(duty) for duty in duties))
+        # A large file over a slow line may take longer than a lease.
+        heart = asyncio.create_task(self._hold(duties))
+        try:
+            outcomes = await asyncio.gather(*(self._try(duty) for duty in duties))
+        finally:
+            heart.cancel()
+            await asyncio.gather(heart, return_exceptions=True)
         point("collect.after_keep")
         now = self._clock.now_ms()
         settled = [_conclude(duty, outcome, now) for duty, outcome in zip(duties, outcomes, strict=True)]
@@ -110,10 +119,18 @@ class Collecting:
         report(settled, outcomes, kept)
         return len(duties)
 
+    async def _hold(self, duties: Sequence[Duty]) -> None:
+        while True:
+            await asyncio.sleep(self._lease_s / 3)
+            try:
+                await self._store.extend(duties, self._clock.now_ms(), self._lease_ms)
+            except StoreUnavailable as error:
+                log.warning("collect.waits_for_store", channel=self._instance, reason=str(error))
+
     async def _try(self, duty: Duty) -> Settled | Exception:
         order = _read_order(duty)
         try:
-            async with asyncio.timeout(self._limit_s):
+            async with asyncio.timeout(LIMIT_S):
                 return await (self._transcribe if duty.step == TRANSCRIBE else self._fetch)(duty, order)
         except TimeoutError:
             return TryLater("timeout")

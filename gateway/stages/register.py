@@ -33,10 +33,13 @@ class Planner:
         notices: Mapping[str, Notifier],
         escalation: EscalationSettings,
         collectors: Mapping[str, Collect] | None = None,
+        order: Sequence[str] = (),
     ) -> None:
+        """`order`: of the ways to a customer, as in the settings' `[delivery]`."""
         self._systems = systems
         self._notices = notices
         self._collectors = collectors or {}
+        self._order = order
         self._ladders: Mapping[Level, Sequence[Rung]] = {
             Level.CRITICAL: escalation.critical,
             Level.HIGH: escalation.high,
@@ -63,7 +66,7 @@ class Planner:
         return duties
 
     def _plan_acknowledgement(self, to: Address, event: Event, now: Millis) -> list[NewDuty]:
-        ways = find_ways([to], self._notices, ())
+        ways = find_ways([to], self._notices, self._order)
         return [plan_way(ways, Purpose.ACKNOWLEDGEMENT.value, event, now)] if ways else []
 
     def _plan_warnings(self, read: Read, now: Millis) -> list[NewDuty]:

@@ -77,7 +77,12 @@ def conclude_way(duty: Duty, settled: Settled, now: Millis, patience_s: int) -> 
     Never while an earlier attempt may have arrived unseen: then it is tried on, or waits for a person.
     """
     then = plan_next(duty, now)
-    if then is None or settled.state is DutyState.DONE or duty.uncertain or settled.uncertain:
+    if then is None or settled.state is DutyState.DONE:
+        return settled
+    if duty.uncertain or settled.uncertain:
+        if settled.state is DutyState.PARKED:
+            detail = f"{settled.detail} An earlier attempt may have arrived, so no other way was tried.".strip()
+            return replace(settled, detail=detail)
         return settled
     is_late = settled.state is DutyState.WAITING and settled.due_ms - duty.created_ms > patience_s * 1000
     if settled.state is DutyState.PARKED or is_late:

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import os
 import re
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -19,6 +20,7 @@ from gateway.store.port import StoreUnavailable
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 HEAD_BYTES = 4_096
 _PART_BYTES = 262_144
+_LEFT_OVER_S = 86_400
 
 
 class TooLarge(Exception):
@@ -47,6 +49,7 @@ class FileBlobs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._is_swept = False
 
     async def keep(self, chunks: AsyncIterator[bytes], limit_bytes: int) -> Blob:
         try:
@@ -81,6 +84,9 @@ class FileBlobs:
     def _begin(self) -> tuple[Path, BinaryIO]:
         incoming = self._folder / "incoming"
         incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self._is_swept:
+            self._is_swept = True
+            _sweep(incoming)
         draft = incoming / uuid.uuid4().hex
         return draft, os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
@@ -97,6 +103,14 @@ class FileBlobs:
                 os.fsync(handle)
             finally:
                 os.close(handle)
+
+
+def _sweep(incoming: Path) -> None:
+    """What a process that died was writing; another node may be writing what is younger."""
+    for path in incoming.iterdir():
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _LEFT_OVER_S:
+                path.unlink()
 
 
 async def _write(stream: BinaryIO, chunks: AsyncIterator[bytes], limit_bytes: int) -> Blob:

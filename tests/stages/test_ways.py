@@ -182,6 +182,8 @@ async def test_while_a_message_may_have_arrived_no_second_way_is_tried(open_bank
     await customer.pass_time(PATIENCE_S)
     assert customer.read() == []
     assert await customer.notices() == [("service", DutyState.PARKED, "wechat_window_closed")]
+    (parked,) = await customer.bank.store.parked(10)
+    assert "may have arrived" in parked.detail
 
 
 async def test_when_no_way_is_left_a_person_is_asked(open_bank: OpenHouse):

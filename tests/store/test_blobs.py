@@ -1,6 +1,8 @@
 import asyncio
 import hashlib
+import os
 import stat
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -55,6 +57,17 @@ async def test_a_source_that_breaks_off_leaves_nothing_behind(tmp_path: Path):
     with pytest.raises(ConnectionResetError):
         await blobs.keep(stream(b"half", then=ConnectionResetError()), 1000)
     assert list_files(tmp_path) == []
+
+
+async def test_what_a_process_that_died_was_writing_goes_after_a_day(tmp_path: Path):
+    incoming = tmp_path / "incoming"
+    incoming.mkdir()
+    for name, age_s in (("old", 100_000), ("young", 100)):
+        (incoming / name).write_bytes(b"half")
+        moment = time.time() - age_s
+        os.utime(incoming / name, (moment, moment))
+    await FileBlobs(tmp_path).keep(stream(b"whole"), 10)
+    assert [path.name for path in incoming.iterdir()] == ["young"]
 
 
 @pytest.mark.parametrize("name", ["0" * 64, "../../etc/passwd", "", "g" * 64])

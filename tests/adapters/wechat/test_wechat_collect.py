@@ -1,5 +1,6 @@
 """Pictures, voices and videos: fetched from the simulated WeChat server into a real store, and told to the complaint."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from gateway.contract.ports import Change, Collect, Delivered, Delivery, Step, T
 from gateway.contract.receipt import Receipt
 from gateway.intake.accept import Acceptance
 from gateway.intake.server import Intake
+from gateway.ops.time import SystemClock
 from gateway.plugins import open_channel
 from gateway.stages.collect import Collecting
 from gateway.stages.forward import Forward
@@ -330,6 +332,29 @@ async def test_a_worker_that_dies_after_keeping_the_bytes_doubles_nothing(runnin
     assert [(step, state) for step, state, _ in await bank.fetches(receipt)] == [("fetch", DutyState.DONE)]
     assert [version[0] for version in (await bank.trace(receipt)).versions] == [1, 2]
     assert [step for step, _ in bank.tracker.told] == ["create", "update:2"]
+
+
+async def test_a_fetch_that_takes_longer_than_its_lease_stays_with_its_worker(running: Running):
+    bank = running.bank
+    bank.clock.now = SystemClock().now_ms()
+    running.wechat.faults[MEDIA_GET] = ["slow"]
+    receipt = await running.send("image", JPEG, "image/jpeg")
+    await bank.register.work()
+    entry = bank.settings.channels["gzh"].model_copy(update={"api_timeout_s": 2.5})
+    channel = open_channel("gzh", entry, bank.house)
+    assert isinstance(channel, Collect)
+    workers = [
+        Collecting("gzh", channel, bank.store, bank.blobs, bank.accept, SystemClock(), None, lease_s=1)
+        for _ in range(2)
+    ]
+    slow = asyncio.create_task(workers[0].work())
+    while not slow.done():
+        await asyncio.sleep(0.1)
+        if not slow.done():
+            assert await workers[1].work() == 0, "it belongs to the slow one"
+    assert await slow == 1
+    assert [state for _, state, _ in await bank.fetches(receipt)] == [DutyState.WAITING]
+    await channel.close()
 
 
 # --- voice ---------------------------------------------------------------------------------------------------------
