@@ -1,6 +1,8 @@
 """The Store port over Plans: what every SQL engine shares. An Engine brings transactions; this says what is in them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
 from gateway.contract.clock import Clock, Millis
@@ -8,9 +10,10 @@ from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
 from gateway.store import asking, deciding, registering, settling, telling
-from gateway.store.accepting import Call, Outcome
+from gateway.store.accepting import Call
 from gateway.store.numbering import Numbering
 from gateway.store.plan import Plan, Put, Statement, insert_into
+from gateway.store.port import Tell
 from gateway.store.rows import Duty, InboxItem, Moved, NewDuty, Parked, Registered, Settled, Standing, Target, Trace
 from gateway.store.tables import probes
 
@@ -29,11 +32,21 @@ class Engine(Protocol):
 
     async def close(self) -> None: ...
 
-    def accept(self, call: Call) -> Awaitable[Outcome]: ...
+    def accept(self, call: Call, tell: Tell) -> None: ...
 
     def write(self, kind: str, plan: Callable[[], Plan[T]]) -> Awaitable[T]: ...
 
     def read(self, plan: Callable[[], Plan[T]]) -> Awaitable[T]: ...
+
+
+def tell_future(future: "asyncio.Future[T]", outcome: T | Exception) -> None:
+    """Nothing, if whoever waited has gone; the commit stands."""
+    if future.done():
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
 
 
 _FORGET_PROBE = Statement(probes.delete(), ())
@@ -65,18 +78,23 @@ class SqlStore:
     async def accept(
         self, envelopes: Sequence[Envelope], *, cursor: str | None = None, channel: str = ""
     ) -> Sequence[Accepted]:
+        future: asyncio.Future[Sequence[Accepted]] = asyncio.get_running_loop().create_future()
+        self.accept_soon(envelopes, partial(tell_future, future), cursor=cursor, channel=channel)
+        return await future
+
+    def accept_soon(
+        self, envelopes: Sequence[Envelope], tell: Tell, *, cursor: str | None = None, channel: str = ""
+    ) -> None:
         if cursor is None:
-            if not envelopes:
-                return []
-            outcome = await self._engine.accept(Call(envelopes))
-        else:
-            channels = {envelope.channel for envelope in envelopes} | ({channel} if channel else set())
-            if len(channels) != 1:
-                raise ValueError("a cursor is committed for one channel: name it, or give envelopes of one channel")
-            outcome = await self._engine.accept(Call(envelopes, (channels.pop(), cursor)))
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+            if envelopes:
+                self._engine.accept(Call(envelopes), tell)
+            else:
+                tell([])
+            return
+        channels = {envelope.channel for envelope in envelopes} | ({channel} if channel else set())
+        if len(channels) != 1:
+            raise ValueError("a cursor is committed for one channel: name it, or give envelopes of one channel")
+        self._engine.accept(Call(envelopes, (channels.pop(), cursor)), tell)
 
     async def cursor(self, channel: str) -> str | None:
         return await self._engine.read(lambda: asking.read_cursor(channel))

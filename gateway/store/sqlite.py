@@ -13,13 +13,13 @@ from contextlib import closing
 from typing import TypeVar
 
 from gateway.contract.clock import Clock
-from gateway.store.accepting import Call, Outcome, keep
+from gateway.store.accepting import Call, keep
 from gateway.store.group import GroupWriter
 from gateway.store.keeper import Keeper
 from gateway.store.migrate import check_revision
 from gateway.store.numbering import Numbering, read_secret
 from gateway.store.plan import Plan
-from gateway.store.port import StoreUnavailable
+from gateway.store.port import StoreUnavailable, Tell
 from gateway.store.sql_store import SqlStore
 from gateway.store.sqlite_connection import connect, find_path, is_storage_failure, run, to_unavailable
 
@@ -79,10 +79,11 @@ class SqliteEngine:
         self._read_connections.clear()
         self._reading = threading.local()
 
-    def accept(self, call: Call) -> Awaitable[Outcome]:
+    def accept(self, call: Call, tell: Tell) -> None:
         if self._keeper.disk_is_low and call.envelopes:
-            raise StoreUnavailable("the disk is nearly full", after_s=60)
-        return self._writer.accept(call)
+            tell(StoreUnavailable("the disk is nearly full", after_s=60))
+        else:
+            self._writer.accept(call, tell)
 
     def write(self, kind: str, plan: Callable[[], Plan[T]]) -> Awaitable[T]:
         if kind == "probe" and self._keeper.disk_is_low:
