@@ -1,11 +1,13 @@
 """Words to customers by WeChat: as a customer-service message in the window after they wrote, or as a template message.
 
 One instance is one way, so that a plan of the gateway can try one after the other: a customer-service message says more
-and costs nothing, but WeChat takes five in the 48 hours after the customer wrote last; a template message has no window.
-Sources: 客服接口-发消息 and 模板消息接口 on developers.weixin.qq.com.
+and costs nothing, but WeChat takes five in the 48 hours after the customer wrote last; a template message has no window; a
+subscribed one needs the customer's leave.
+Sources: 客服接口-发消息, 模板消息接口 and api_sendnewsubscribemsg on developers.weixin.qq.com.
 """
 
 from collections.abc import Sequence
+from typing import assert_never
 from zoneinfo import ZoneInfo
 
 from adapters.wechat.account import PARTY, open_api
@@ -34,9 +36,15 @@ class WeChatNotifier:
         """Returns what WeChat calls the message. Rejected: this customer cannot be reached this way."""
         if self._settings.channel and notice.to.thread and notice.to.thread != self._settings.channel:
             raise Rejected("wechat_other_account", "The customer wrote to another official account.")
-        if self._settings.way == "template":
-            return await self._send_template(notice)
-        return await self._send_service(notice)
+        match self._settings.way:
+            case "service":
+                return await self._send_service(notice)
+            case "template":
+                return await self._send_template(notice)
+            case "subscribe":
+                return await self._send_subscribed(notice)
+            case never:
+                assert_never(never)
 
     async def check(self) -> str:
         await self._api.check()
@@ -62,17 +70,6 @@ class WeChatNotifier:
 
     async def _send_template(self, notice: Notice) -> str:
         settings = self._settings
-        facts = {
-            "{receipt}": notice.receipt or "",
-            "{subject}": notice.subject,
-            "{bank}": self._house.bank_name,
-            "{time}": f"{to_datetime(self._house.clock.now_ms()).astimezone(self._zone):%Y年%m月%d日 %H:%M}",
-        }
-        data = {}
-        for name, pattern in settings.template_fields.items():
-            for mark, value in facts.items():
-                pattern = pattern.replace(mark, value)  # noqa: PLW2901
-            data[name] = {"value": pattern}
         answer = await self._api.call(
             "/cgi-bin/message/template/send",
             {
@@ -81,13 +78,41 @@ class WeChatNotifier:
                 "url": notice.link,
                 # WeChat drops a second one with the same id for ten minutes: a lost answer is not told twice.
                 "client_msg_id": notice.id,
-                "data": data,
+                "data": self._fill(notice),
             },
         )
         message_id = answer.get("msgid")
         if not isinstance(message_id, int):
             raise TryLater("wechat_bad_answer", "The answer names no message.", uncertain=True)
         return make_reference(settings.appid, message_id)
+
+    async def _send_subscribed(self, notice: Notice) -> str:
+        # Its answer names no message, so the event about its delivery cannot be told to be about this one.
+        await self._api.call(
+            "/cgi-bin/message/subscribe/bizsend",
+            {
+                "touser": notice.to.value,
+                "template_id": self._settings.template_id,
+                "page": notice.link,
+                "data": self._fill(notice),
+            },
+        )
+        return f"{PARTY}:subscribe:{notice.id}"
+
+    def _fill(self, notice: Notice) -> dict[str, dict[str, str]]:
+        facts = {
+            "{receipt}": notice.receipt or "",
+            "{subject}": notice.subject,
+            "{bank}": self._house.bank_name,
+            "{time}": f"{to_datetime(self._house.clock.now_ms()).astimezone(self._zone):%Y年%m月%d日 %H:%M}",
+        }
+        filled = {}
+        for name, pattern in self._settings.template_fields.items():
+            text = pattern
+            for mark, value in facts.items():
+                text = text.replace(mark, value)
+            filled[name] = {"value": text}
+        return filled
 
 
 def open_notice(instance: str, settings: NoticeSettings, house: House) -> WeChatNotifier:

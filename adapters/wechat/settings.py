@@ -84,14 +84,14 @@ class ChannelSettings(AccountSettings):
 
 
 class NoticeSettings(AccountSettings):
-    """`way`: `service` 客服消息, or `template` 模板消息 (then `template_id` and `template_fields`, whose values may hold
-    `{receipt}`, `{subject}`, `{bank}` and `{time}`).
+    """`way`: `service` 客服消息, or `template` 模板消息 or `subscribe` 订阅通知 (then `template_id` and `template_fields`, whose
+    values may hold `{receipt}`, `{subject}`, `{bank}` and `{time}`).
     `channel`: the name of this account's channel in the settings; customers of other accounts are then not tried here.
     `window_s`, `window_messages`: WeChat's rule for customer-service messages, if it changes.
     """
 
     secret: Secret
-    way: Literal["service", "template"] = "service"
+    way: Literal["service", "template", "subscribe"] = "service"
     channel: str = ""
     template_id: str = ""
     template_fields: Annotated[dict[str, str], Field(default_factory=dict)]
@@ -100,6 +100,6 @@ class NoticeSettings(AccountSettings):
 
     @model_validator(mode="after")
     def _has_template(self) -> Self:
-        if self.way == "template" and not (self.template_id and self.template_fields):
-            raise ValueError('template_id and template_fields are needed for way = "template"')
+        if self.way != "service" and not (self.template_id and self.template_fields):
+            raise ValueError(f'template_id and template_fields are needed for way = "{self.way}"')
         return self

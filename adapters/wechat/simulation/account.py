@@ -26,7 +26,7 @@ def read_machine_clock() -> int:
 
 @dataclass(slots=True)
 class Person:
-    """A follower. `blocks`: took the account's template messages away; `telephone` is what the person gets to read."""
+    """A follower. `subscriptions`: so many subscribed messages may be sent, each uses one up. `blocks`: took the account's template messages away; `telephone` is what the person gets to read."""
 
     openid: str
     follows: bool = True
@@ -34,6 +34,7 @@ class Person:
     refuses: bool = False
     wrote_ms: int | None = None
     sent_since: int = 0
+    subscriptions: int = 0
     telephone: list[str] = field(default_factory=list)
 
 
@@ -170,6 +171,20 @@ class Account:
         if not person.blocks:
             person.telephone.append(" ".join(fields.values()))
         return 0, self._numbers, True
+
+    def take_subscribed_message(self, openid: str, template_id: str, fields: Mapping[str, str]) -> int:
+        person = self.people.get(openid)
+        if person is None:
+            return 40003
+        if template_id not in self.templates:
+            return 40037
+        if set(fields) != set(self.templates[template_id]):
+            return 47003
+        if person.subscriptions < 1:
+            return 43101
+        person.subscriptions -= 1
+        person.telephone.append(" ".join(fields.values()))
+        return 0
 
     def _use_quota(self) -> int:
         if self.daily_quota is None:

@@ -80,6 +80,7 @@ class WeChat:
         for path, answer in {
             "/cgi-bin/message/custom/send": self._take_service_message,
             "/cgi-bin/message/template/send": self._take_template_message,
+            "/cgi-bin/message/subscribe/bizsend": self._take_subscribed_message,
             "/cgi-bin/qrcode/create": self._make_code,
             "/cgi-bin/menu/create": self._make_menu,
         }.items():
@@ -141,6 +142,10 @@ class WeChat:
                 {"MsgType": "event", "Event": "TEMPLATESENDJOBFINISH", "MsgID": str(number), "Status": status},
             )
         return web.json_response({"errcode": 0, "errmsg": "ok", "msgid": number})
+
+    def _take_subscribed_message(self, body: Mapping[str, Any]) -> web.Response:
+        fields = {name: each["value"] for name, each in body.get("data", {}).items()}
+        return _say(self.account.take_subscribed_message(body.get("touser", ""), body.get("template_id", ""), fields))
 
     def _make_code(self, body: Mapping[str, Any]) -> web.Response:
         action, scene = body.get("action_name"), body.get("action_info", {}).get("scene", {})

@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 from wechat_servers import OPENID, TEMPLATE, make_notice, make_notifier, make_template_notifier, move, serving
 
 from adapters._tencent.token import COOL_DOWN_S
+from adapters.wechat.settings import NoticeSettings
 from gateway.contract.errors import AdapterError, Misconfigured, Rejected, TryLater
 
 CUSTOM, TEMPLATE_SEND, TOKEN = "/cgi-bin/message/custom/send", "/cgi-bin/message/template/send", "/cgi-bin/stable_token"
@@ -51,6 +52,41 @@ async def test_a_template_message_carries_the_receipt_and_is_not_told_twice(tmp_
         assert "471108154242" in read
         assert wechat.calls[-1][1]["client_msg_id"] == f"{1:032x}"
         await notifier.close()
+
+
+async def test_a_subscribed_message_needs_the_customers_leave(tmp_path: Path):
+    async with serving() as (wechat, clock):
+        wechat.account.follow(OPENID).subscriptions = 1
+        notifier = make_template_notifier(wechat, clock, tmp_path, way="subscribe")
+        assert await notifier.send(make_notice()) == f"wechat:subscribe:{1:032x}"
+        assert "471108154242" in wechat.account.people[OPENID].telephone[0]
+        with pytest.raises(Rejected, match="wechat_not_subscribed"):
+            await notifier.send(make_notice(number=2))
+        await notifier.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"template_id": "another"}, "wechat_bad_template"),
+        ({"template_fields": {"thing1": "x"}}, "wechat_template_mismatch"),
+    ],
+)
+@pytest.mark.parametrize("way", ["template", "subscribe"])
+async def test_a_template_that_does_not_fit_is_a_matter_of_settings(
+    tmp_path: Path, way: str, changes: dict[str, object], code: str
+):
+    async with serving() as (wechat, clock):
+        wechat.account.follow(OPENID)
+        notifier = make_template_notifier(wechat, clock, tmp_path, way=way, **changes)
+        with pytest.raises(Misconfigured, match=code):
+            await notifier.send(make_notice())
+        await notifier.close()
+
+
+def test_a_template_must_be_named():
+    with pytest.raises(ValueError, match="template_id and template_fields are needed"):
+        NoticeSettings.model_validate({"appid": "wx1", "secret": "x", "way": "template"})
 
 
 # --- windows and quotas --------------------------------------------------------------------------------------------

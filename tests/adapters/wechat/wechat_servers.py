@@ -50,8 +50,11 @@ def make_notifier(wechat: WeChat, clock: ManualClock, folder: Path, **changes: o
     return open_notice("wx", settings, make_house(folder, clock))
 
 
-def make_template_notifier(wechat: WeChat, clock: ManualClock, folder: Path) -> WeChatNotifier:
-    return make_notifier(wechat, clock, folder, way="template", template_id=TEMPLATE, template_fields=TEMPLATE_FIELDS)
+def make_template_notifier(
+    wechat: WeChat, clock: ManualClock, folder: Path, way: str = "template", **changes: object
+) -> WeChatNotifier:
+    values: dict[str, Any] = {"template_id": TEMPLATE, "template_fields": TEMPLATE_FIELDS, **changes}
+    return make_notifier(wechat, clock, folder, way=way, **values)
 
 
 def make_notice(openid: str = OPENID, *, number: int = 1, **changes: Any) -> Notice:
