@@ -127,9 +127,9 @@ Outcome: TypeAlias = Sequence[Accepted] | KeyConflict
 def keep(calls: Sequence[Call], now: Millis, stock: Stock, *, hopeful: bool = False) -> Plan[list[Outcome]]:
     """One outcome per call, in order. A conflict takes down its own call only.
 
-    `stock` holds a number for each envelope. `hopeful` does not ask whether a key is known. Nearly always none is, and
-    the look-up costs a tenth of the whole; if one is, the unique index fails the statement, and the engine runs the
-    transaction again without hope.
+    `stock` holds a number for each envelope. `hopeful` does not ask whether a key is known, nor a thread that grows with
+    time. Nearly always neither is, and the look-ups cost a tenth of the whole; if one is, the unique index fails the
+    statement, and the engine runs the transaction again without hope.
     """
     keys = [
         hash_key(envelope.channel, envelope.source_key, sequential=envelope.sequential)
@@ -146,7 +146,7 @@ def keep(calls: Sequence[Call], now: Millis, stock: Stock, *, hopeful: bool = Fa
         found.append(_match(call.envelopes, keys[start:end], known, fresh))
         start = end
     if fresh:
-        opened = yield from _assign_matters(fresh, stock)
+        opened = yield from _assign_matters(fresh, stock, hopeful=hopeful)
         yield from put(_KEEP_ENVELOPE, [_write_envelope(entry) for entry in fresh])
         yield from put(_OPEN_INBOX, [_write_inbox(entry, now) for entry in fresh])
         yield from put(_NOTE_ACCEPTED, [(now, entry.id, "supplement" if entry.part else "") for entry in fresh])
@@ -190,16 +190,18 @@ def _match(
     return found
 
 
-def _assign_matters(fresh: Sequence[_Entry], stock: Stock) -> Plan[dict[bytes, _OpenThread]]:
+def _assign_matters(fresh: Sequence[_Entry], stock: Stock, *, hopeful: bool) -> Plan[dict[bytes, _OpenThread]]:
     """Gives every entry its matter and its part in it. Returns the threads that were touched."""
     open_threads: dict[bytes, _OpenThread] = {}
     touched: dict[bytes, _OpenThread] = {}
     keyed = [(entry, envelope, _hash_thread(envelope)) for entry in fresh if (envelope := entry.envelope)]
-    rows = yield from ask_for(_THREADS, list({key for _, _, key in keyed if key}))
+    # A thread that grows with time is a call, and most calls come once.
+    asked = {key for _, each, key in keyed if key and not (hopeful and each.thread and each.thread.sequential)}
+    rows = yield from ask_for(_THREADS, list(asked))
     joined = {Receipt(envelope.joins) for _, envelope, _ in keyed if envelope.joins}
-    asked = {row[2]: Receipt(row[1]) for row in rows} | {stock.numbering.read(receipt): receipt for receipt in joined}
-    last_parts = yield from _find_last_parts(list(asked))
-    matters = {receipt: _Matter(receipt, n, last_parts[n]) for n, receipt in asked.items() if n in last_parts}
+    numbers = {row[2]: Receipt(row[1]) for row in rows} | {stock.numbering.read(receipt): receipt for receipt in joined}
+    last_parts = yield from _find_last_parts(list(numbers))
+    matters = {receipt: _Matter(receipt, n, last_parts[n]) for n, receipt in numbers.items() if n in last_parts}
     for key, receipt, _, last_ms, ended in rows:
         open_threads[key] = _OpenThread(matters[receipt], last_ms, bool(ended), is_new=False)
 
