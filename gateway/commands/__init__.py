@@ -22,6 +22,7 @@ _PLACES: Mapping[str, str] = {
     "simulate": "simulating",
     "replay": "replay",
     "qr": "posters",
+    "menu": "posters",
 }
 
 
