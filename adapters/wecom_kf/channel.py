@@ -27,7 +27,7 @@ from gateway.contract.call import Call, Reply, Route
 from gateway.contract.clock import Millis
 from gateway.contract.complaint import Authenticity
 from gateway.contract.draft import Draft
-from gateway.contract.envelope import Accepted, Envelope, Thread
+from gateway.contract.envelope import LENT_S, Accepted, Envelope, Thread
 from gateway.contract.errors import AdapterError, Refused, Rejected, TryLater, Unreadable
 from gateway.contract.ports import House, Media, News, Polled
 
@@ -53,6 +53,7 @@ class WeComChannel:
         self._instance = instance
         self._settings = settings
         self._clock = house.clock
+        self._branches = house.branches
         self._callback = Callback(settings)
         self._api = open_api(settings, house.clock)
         self.limit_bytes = settings.media_limit_bytes
@@ -124,7 +125,7 @@ class WeComChannel:
     # --- Channel
 
     def draft(self, envelope: Envelope) -> Draft:
-        return read_draft(read_message(envelope.raw), self._settings.end_words)
+        return read_draft(read_message(envelope.raw), self._settings.end_words, envelope.hints)
 
     def read_news(self, envelope: Envelope) -> News | None:
         try:
@@ -154,6 +155,7 @@ class WeComChannel:
     def _make_envelope(self, message: dict[str, Any]) -> Envelope:
         raw = write_message(message)
         message_id = find_text(message, "msgid")
+        says, branch = is_from_customer(message), self._find_branch(message)
         return Envelope(
             channel=self._instance,
             adapter=PARTY,
@@ -162,13 +164,23 @@ class WeComChannel:
             raw=raw,
             received_at=self._clock.now_ms(),
             authenticity=_ASKED,
-            receipt_wanted=is_from_customer(message),
-            thread=self._find_thread(message),
+            receipt_wanted=says,
+            thread=self._find_thread(message) if says or branch else None,
+            hints={"branch": branch, LENT_S: str(self._settings.branch_window_s)} if branch else {},
         )
 
+    def _find_branch(self, message: Message) -> str:
+        """The branch whose link the customer came by: its code is the link's `scene_param` or `scene`."""
+        if find_text(message, "event", "event_type") != "enter_session":
+            return ""
+        scenes = (find_text(message, "event", name) for name in ("scene_param", "scene"))
+        return next((scene for scene in scenes if scene in self._branches), "")
+
     def _find_thread(self, message: Message) -> Thread | None:
-        person, account = find_text(message, "external_userid"), find_text(message, "open_kfid")
-        if not (person and account and is_from_customer(message)):
+        # An event names the person inside.
+        person = find_text(message, "external_userid") or find_text(message, "event", "external_userid")
+        account = find_text(message, "open_kfid") or find_text(message, "event", "open_kfid")
+        if not (person and account):
             return None
         return Thread(
             key=f"{account}:{person}",

@@ -64,8 +64,8 @@ def ends_conversation(message: Message, end_words: tuple[str, ...]) -> bool:
     return find_text(message, "text", "content").strip() in end_words
 
 
-def read_draft(message: Message, end_words: tuple[str, ...]) -> Draft:
-    """Raises Ignored for events and for words of the bank's own people, Unreadable for kinds not known yet."""
+def read_draft(message: Message, end_words: tuple[str, ...], hints: Mapping[str, str]) -> Draft:
+    """`hints` may hold the `branch` whose link was opened before. Raises Ignored for events and for words of the bank's own people, Unreadable for kinds not known yet."""
     kind = find_kind(message)
     if kind == "event":
         raise Ignored("wecom_event", "An event of the account, not a customer's words.")
@@ -84,6 +84,7 @@ def read_draft(message: Message, end_words: tuple[str, ...]) -> Draft:
     person, account = find_text(message, "external_userid"), find_text(message, "open_kfid")
     return Draft(
         text=text,
+        branch_code=hints.get("branch", ""),
         attachments=attachments,
         unheard=tuple(each.remote for each in attachments) if kind == "voice" else (),
         occurred_at=to_datetime(sent * 1000) if isinstance(sent, int) and 0 < sent < 10**10 else None,

@@ -18,6 +18,7 @@ from adapters.wecom_kf.channel import REST_MS, SYNC, WeComChannel, open_channel
 from adapters.wecom_kf.notice import open_notice
 from adapters.wecom_kf.settings import ChannelSettings, NoticeSettings
 from adapters.wecom_kf.simulator import OPEN_KFID, PERSON, RECEIVED_AT, WeCom, make_nudge, open_wecom
+from config.settings import Settings
 from gateway.contract.call import Reply
 from gateway.contract.clock import Millis
 from gateway.contract.complaint import Authenticity
@@ -28,6 +29,7 @@ from gateway.contract.ports import Notice, Purpose
 from gateway.contract.receipt import Receipt
 from gateway.intake.accept import Acceptance
 from gateway.intake.polling import Polling
+from gateway.stages.reading import Read, Reader
 from tests.contract.house import ManualClock, make_house
 from tests.running import gateway, read_ledger, write_config
 from tests.store.conftest import Bench, bench, store
@@ -301,6 +303,32 @@ async def test_five_messages_are_one_matter_and_events_have_no_number(asked: Ask
     assert len(set(receipts[:5])) == 1
     assert receipts[0] is not None
     assert receipts[5] is None
+
+
+@pytest.mark.parametrize(
+    ("scene", "branch"),
+    [
+        ({"scene_param": "F0591001"}, "F0591001"),
+        ({"scene": "F0591001"}, "F0591001"),
+        ({"scene": "unknown"}, None),
+        ({}, None),
+    ],
+)
+async def test_who_enters_by_a_branchs_link_writes_to_that_branch(
+    asked: Asked, tmp_path: Path, scene: Any, branch: Any
+):
+    event = {"event_type": "enter_session", "open_kfid": OPEN_KFID, "external_userid": PERSON, **scene}
+    asked.wecom.put({"msgtype": "event", "event": event}, origin=4)
+    await asked.ask()
+    asked.clock.advance(60_000)
+    asked.wecom.say("排队一个多小时，没人管。")
+    await asked.ask()
+    settings = Settings.model_validate({"channels": {"kf": {"adapter": "wecom_kf", **simulator.SETTINGS}}})
+    house = make_house(tmp_path, asked.clock)
+    reader = Reader(settings, house, {"kf": asked.channel})
+    items = await asked.polling._store.claim_inbox(10, asked.clock.now_ms(), 60_000)
+    complaints = [json.loads(read.document) for item in items if isinstance(read := reader.read(item), Read)]
+    assert [complaint["branch"] and complaint["branch"]["code"] for complaint in complaints] == [branch]
 
 
 # --- answers -------------------------------------------------------------------------------------------------------
