@@ -203,3 +203,24 @@ def test_the_command_says_what_it_cannot_simulate(tmp_path: Path):
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert "not smell" in done.stderr
+
+
+async def test_the_menu_and_the_branch_codes_are_made_at_wechat(tmp_path: Path):
+    (tmp_path / "branches.csv").write_text("code,name,region,aliases\nF0591001,福州五一支行,福建,\n", "utf-8")
+    account = Account()
+    async with open_wechat(account) as wechat:
+        channel = CONFIG.partition("[systems.ledger]")[0].format(
+            appid=account.appid,
+            secret=account.secret,
+            url=wechat.url,
+            token=account.callback_token,
+            aes_key=account.encoding_aes_key,
+        )
+        config = write_config(tmp_path, f'[bank]\nbranches = "{tmp_path / "branches.csv"}"\n{channel}')
+        common = ("--config", str(config), "--data", str(tmp_path))
+        menu = await asyncio.to_thread(run_cli, "menu", *common)
+        codes = await asyncio.to_thread(run_cli, "qr", "F0591001", "--wechat", "--out", str(tmp_path), *common)
+    assert (menu.returncode, codes.returncode) == (0, 0), menu.stderr + codes.stderr
+    assert account.menu is not None
+    assert [code["action_info"]["scene"]["scene_str"] for code in account.codes.values()] == ["branch:F0591001"]
+    assert (tmp_path / "F0591001.wechat.svg").stat().st_size > 0
