@@ -173,16 +173,19 @@ class Api:
             self._check_status(response, sending=False)
             chunks = self._read_chunks(response)
             first = await anext(chunks, b"")
-            # Errors come with HTTP 200, whatever type they are said to be of.
             if first.lstrip().startswith(b"{"):
-                answer = self._parse(first + b"".join([chunk async for chunk in chunks]))
-                if (code := self._read(answer)) in TOKEN_REFUSED:
-                    raise _TokenRefused(code)
-                if code:
-                    raise name_failure(code, self._party, self._clock.now_ms())
-                yield Download(answer, "application/json", None, _one(b""))
-            else:
-                yield Download(None, response.content_type, response.content_length, _one(first, chunks))
+                while len(first) < ANSWER_LIMIT_BYTES and (more := await anext(chunks, b"")):
+                    first += more
+            # Errors come with HTTP 200, whatever type they are said to be of; a customer's file may be JSON as well.
+            answer = _read_answer(first)
+            if answer is None:
+                yield Download(None, response.content_type, response.content_length, _chain(first, chunks))
+                return
+            if (code := self._read(answer)) in TOKEN_REFUSED:
+                raise _TokenRefused(code)
+            if code:
+                raise name_failure(code, self._party, self._clock.now_ms())
+            yield Download(answer, "application/json", None, _chain(b""))
         finally:
             # Not `release`: what was not read of a large body is not waited for.
             response.close()
@@ -218,13 +221,22 @@ class Api:
         return self._session
 
 
+def _read_answer(raw: bytes) -> Answer | None:
+    """What WeChat says in place of a medium, or None for a medium."""
+    try:
+        answer = json.loads(raw) if raw.lstrip().startswith(b"{") else None
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) and ("errcode" in answer or "video_url" in answer) else None
+
+
 class _TokenRefused(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
 
 
-async def _one(first: bytes, rest: AsyncIterator[bytes] | None = None) -> AsyncIterator[bytes]:
+async def _chain(first: bytes, rest: AsyncIterator[bytes] | None = None) -> AsyncIterator[bytes]:
     if first:
         yield first
     if rest is not None:

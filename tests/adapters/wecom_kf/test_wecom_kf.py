@@ -331,6 +331,22 @@ async def test_who_enters_by_a_branchs_link_writes_to_that_branch(
     assert [complaint["branch"] and complaint["branch"]["code"] for complaint in complaints] == [branch]
 
 
+@pytest.mark.parametrize(
+    "content", [b'{"a file": "of the customer"}', b"{" + bytes(3_000_000), b"{broken", b"PK\x03\x04" + bytes(500)]
+)
+async def test_a_file_is_collected_whatever_it_looks_like(asked: Asked, content: bytes):
+    asked.wecom.send("file", content, "application/octet-stream")
+    (media_id,) = asked.wecom.media
+    async with asked.channel.collect(f"media:{media_id}") as media:
+        assert b"".join([chunk async for chunk in media.chunks]) == content
+
+
+async def test_a_file_that_is_gone_is_said_to_be_gone(asked: Asked):
+    with pytest.raises(Rejected, match="wecom_kf_media_gone"):
+        async with asked.channel.collect("media:long-thrown-away"):
+            pass
+
+
 # --- answers -------------------------------------------------------------------------------------------------------
 
 
