@@ -100,7 +100,7 @@ class WeChatChannel:
         message = opened.message
         if message is None or not message.openid:
             return EMPTY
-        intent = read_intent(message, self._settings)
+        intent = read_intent(message, self._settings, self._house.branches)
         language = find_reply_language(read_said(message), self._settings.language)
         if intent.wish is not Wish.ASK:
             return _answer(call, opened, self._choose_text(intent, accepted[0], language))
@@ -141,7 +141,7 @@ class WeChatChannel:
                 "wechat_encrypted",
                 "The push is encrypted for another key or app. Add the key it was made with to aes_keys, then release it.",
             ) from None
-        return read_draft(message, read_intent(message, self._settings), envelope.hints)
+        return read_draft(message, read_intent(message, self._settings, self._house.branches), envelope.hints)
 
     def read_news(self, envelope: Envelope) -> News | None:
         try:
@@ -235,7 +235,7 @@ class WeChatChannel:
         if message is None:
             return replace(envelope, source_key=make_content_key(envelope.content_digest()))
         content = digest_content(raw, message)
-        place = find_place(read_intent(message, self._settings), message.openid, self._settings)
+        place = find_place(read_intent(message, self._settings, self._house.branches), message.openid, self._settings)
         return replace(
             envelope,
             source_key=make_source_key(message, content),

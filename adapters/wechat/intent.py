@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -53,9 +53,10 @@ _LOOKED_AT = 200
 """Characters; whatever is longer is words for a person."""
 
 
-def read_intent(message: Message, settings: ChannelSettings) -> Intent:
+def read_intent(message: Message, settings: ChannelSettings, branches: Container[str] = ()) -> Intent:
+    """`branches` are the codes of the bank's table."""
     if message.is_event:
-        return _read_event(message, settings)
+        return _read_event(message, settings, branches)
     if not message.is_from_customer:
         return _NONE
     return _read_words(read_said(message), settings)
@@ -71,7 +72,7 @@ def read_said(message: Message) -> str:
     return ""
 
 
-def _read_event(message: Message, settings: ChannelSettings) -> Intent:
+def _read_event(message: Message, settings: ChannelSettings, branches: Container[str]) -> Intent:
     name, key = message.event.lower(), message.fields.get("EventKey", "").strip()
     match name:
         case "click" if key in CHOICES:
@@ -81,7 +82,8 @@ def _read_event(message: Message, settings: ChannelSettings) -> Intent:
         case "click" if key == PEOPLE:
             return Intent(wish=Wish.PEOPLE)
         case "subscribe" | "scan":
-            branch = find_branch(key, settings.scene_prefix, settings.scenes, following=name == "subscribe")
+            following = name == "subscribe"
+            branch = find_branch(key, settings.scene_prefix, settings.scenes, branches, following=following)
             if branch:
                 return Intent(wish=Wish.SCAN, branch=branch)
             return Intent(wish=Wish.FOLLOW) if name == "subscribe" else _NONE

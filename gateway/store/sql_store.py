@@ -11,7 +11,7 @@ from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
 from gateway.store import asking, deciding, registering, settling, telling
 from gateway.store.accepting import Call
-from gateway.store.numbering import Numbering
+from gateway.store.numbering import SKIPPED, Numbering, reserve
 from gateway.store.plan import Plan, Put, Statement, insert_into
 from gateway.store.port import Tell
 from gateway.store.rows import Duty, InboxItem, Moved, NewDuty, Parked, Registered, Settled, Standing, Target, Trace
@@ -167,6 +167,9 @@ class SqlStore:
 
     async def reread(self, result: Registered, now: Millis) -> bool:
         return await self._engine.write("register", lambda: registering.reread(result, now))
+
+    async def skip_numbers(self) -> None:
+        await self._engine.write("skip", lambda: reserve(SKIPPED))
 
     async def standings(self) -> Sequence[Standing]:
         return await self._engine.read(asking.standings)

@@ -213,10 +213,12 @@ class TestMatter:
             (press("subscribe", "qrscene_branch:F0591001", Ticket="t"), "F0591001"),
             (press("scan", "1001"), "F0591002"),
             (press("subscribe", "qrscene_1001"), "F0591002"),
+            (press("SCAN", "F0591001"), "F0591001"),
+            (press("subscribe", "qrscene_F0591001"), "F0591001"),
         ],
     )
     def test_a_scan_lends_its_branch_and_does_not_end_a_matter(self, call, branch):
-        channel = open_with(scenes={"1001": "F0591002"}, branch_window_s=3_600)
+        channel = open_with(scenes={"1001": "F0591002"}, branch_window_s=3_600, house={"branches": BRANCH})
         envelope = receive(channel, call)
         assert (envelope.receipt_wanted, envelope.thread.key, envelope.thread.ends) == (False, OPENID, False)
         assert envelope.hints == {"branch": branch, LENT_S: "3600"}
@@ -234,6 +236,7 @@ class TestMatter:
             press("SCAN", "branch:"),
             press("SCAN", "branch:a b"),
             press("SCAN", "4294967295"),
+            press("SCAN", "F0591001"),
             press("CLICK", "V1001_TODAY_MUSIC"),
             press("VIEW", "https://bank.example"),
             press("LOCATION"),

@@ -16,6 +16,7 @@ from adapters._tencent.messages import read_message
 from adapters.wechat.channel import WeChatChannel
 from adapters.wechat.replies import render
 from adapters.wechat.simulator import AES_KEYS, APPID, TOKENS, make_call
+from config.branches import BranchEntry
 from gateway.contract.envelope import Envelope
 from gateway.contract.errors import Ignored, Refused, Unreadable
 
@@ -119,3 +120,27 @@ def test_what_another_library_encrypts_for_us_arrives_whole():
         }
         (envelope,) = channel.receive(replace(call, query=query, body=render("xml", {"Encrypt": sealed})))
         assert envelope.raw == row["xml"].encode(), row["id"]
+
+
+SAMPLES = Path(__file__).resolve().parents[4] / "shared" / "samples" / "wechat"
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the samples of every kind are not here")
+def test_every_documented_kind_is_kept_and_understood():
+    branches = {"BR-350100-0007": BranchEntry("BR-350100-0007", "福州湖东支行")}
+    channel = open_with(account="", scenes={"123": "F0591001"}, house={"branches": branches})
+    found = {}
+    for path in sorted(SAMPLES.glob("*.xml")):
+        (envelope,) = channel.receive(make_call(path.read_bytes()))
+        found[path.stem] = (read_outcome(channel, envelope), envelope.receipt_wanted, envelope.hints.get("branch"))
+    assert len(found) > 25
+    for name, (outcome, wanted, _) in found.items():
+        if name.startswith("msg_"):
+            assert (outcome, wanted) == ("draft", True), name
+        elif name.startswith("event_"):
+            assert (outcome, wanted) == ("ignored", False), name
+    assert {name: branch for name, (*_, branch) in found.items() if branch} == {
+        "event_scan": "BR-350100-0007",
+        "event_scan_int": "F0591001",
+        "event_subscribe_qrscene": "BR-350100-0007",
+    }
