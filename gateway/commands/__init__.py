@@ -18,6 +18,8 @@ _PLACES: Mapping[str, str] = {
     "parked": "people",
     "release": "people",
     "dismiss": "people",
+    "tell": "telling",
+    "simulate": "simulating",
     "replay": "replay",
     "qr": "posters",
     "menu": "posters",

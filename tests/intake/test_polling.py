@@ -13,7 +13,7 @@ from gateway.contract.errors import TryLater
 from gateway.contract.ports import Poll, Polled
 from gateway.intake.accept import Acceptance
 from gateway.intake.polling import POLL_LIMIT_S, STALE_AFTER_POLLS, Polling
-from gateway.store.sqlite import SqliteStore
+from gateway.store.sql_store import SqlStore
 from tests.store.conftest import Bench, on_sqlite
 
 
@@ -33,7 +33,7 @@ def make_mail(number: int) -> Envelope:
 class Mailbox:
     """The other side: mails numbered from 0, two a poll; `cursor` is the number of the next one. `trouble` comes first."""
 
-    store: SqliteStore
+    store: SqlStore
     count: int = 5
     trouble: list[Any] = field(default_factory=list)
     trouble_confirming: list[Any] = field(default_factory=list)
@@ -79,7 +79,7 @@ async def poll_until(polling: Polling, done: Callable[[], object]) -> None:
 
 
 async def test_the_cursor_is_committed_with_the_envelopes_and_the_source_is_told_after_that(
-    store: SqliteStore,
+    store: SqlStore,
     bench: Bench,
 ):
     mailbox = Mailbox(store)
@@ -89,13 +89,13 @@ async def test_the_cursor_is_committed_with_the_envelopes_and_the_source_is_told
     assert bench.query("SELECT count(*) FROM envelopes") == [(5,)]
 
 
-async def test_a_cursor_that_moves_without_envelopes_is_kept_too(store: SqliteStore, bench: Bench):
+async def test_a_cursor_that_moves_without_envelopes_is_kept_too(store: SqlStore, bench: Bench):
     mailbox = Mailbox(store, count=0)
     await poll_until(open_polling(mailbox, bench), lambda: mailbox.kept_when_confirmed)
     assert await store.cursor("mailbox") == "0"
 
 
-async def test_a_new_start_goes_on_from_the_cursor(store: SqliteStore, bench: Bench):
+async def test_a_new_start_goes_on_from_the_cursor(store: SqlStore, bench: Bench):
     first = Mailbox(store, count=3)
     await poll_until(open_polling(first, bench), lambda: len(first.seen) == 3)
     second = Mailbox(store, count=4)
@@ -104,7 +104,7 @@ async def test_a_new_start_goes_on_from_the_cursor(store: SqliteStore, bench: Be
 
 
 async def test_a_source_that_was_not_told_gives_the_same_again_and_nothing_is_kept_twice(
-    store: SqliteStore,
+    store: SqlStore,
     bench: Bench,
 ):
     mailbox = Mailbox(store, count=2, trouble_confirming=[ConnectionError("gone")])
@@ -118,7 +118,7 @@ async def test_a_source_that_was_not_told_gives_the_same_again_and_nothing_is_ke
     [(TryLater("mailbox_busy"), "mailbox_busy"), (3600, "timeout"), (ZeroDivisionError(), "bug")],
 )
 async def test_a_poll_that_fails_or_hangs_is_logged_and_the_next_one_goes_on(
-    store: SqliteStore,
+    store: SqlStore,
     bench: Bench,
     trouble: object,
     code: str,
@@ -142,7 +142,7 @@ async def test_a_store_that_cannot_commit_leaves_the_mails_where_they_are(bench:
 
 
 async def test_a_channel_without_a_good_poll_for_long_is_not_ready_until_one_succeeds(
-    store: SqliteStore,
+    store: SqlStore,
     bench: Bench,
 ):
     mailbox = Mailbox(store, interval_s=60)
