@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from gateway.contract.complaint import Authenticity, Kind
 from gateway.contract.envelope import Envelope, Thread
 from gateway.contract.ports import Event
 from gateway.contract.verdict import Level
+from gateway.store import postgres_connection, postgres_statements, sqlite_connection
 from gateway.store.migrate import migrate
+from gateway.store.plan import Statement
 from gateway.store.postgres import PostgresStore
 from gateway.store.rows import InboxItem, NewDuty, Registered, Target
 from gateway.store.sql_store import SqlStore
@@ -78,6 +81,17 @@ class Bench:
             return connection.execute(sql, values).fetchall()
         finally:
             connection.close()
+
+    async def explain(self, statement: Statement) -> list[str]:
+        """How the engine would run it, one line per step."""
+        if self.is_postgres:
+            connection = await postgres_connection.connect(postgres_connection.find_address(self.url, Secret(PASSWORD)))
+            try:
+                return await postgres_statements.explain(connection, statement)
+            finally:
+                await connection.close()
+        with closing(sqlite_connection.connect(self.path, write=False)) as file:
+            return sqlite_connection.explain(file, statement)
 
 
 ENGINES = ("sqlite", "postgres")

@@ -3,7 +3,6 @@ from dataclasses import replace
 
 import pytest
 
-from config.secret import Secret
 from gateway.contract.clock import Millis
 from gateway.contract.envelope import LENT_LIMIT_S, LENT_S, Envelope, Thread
 from gateway.contract.ports import Event
@@ -11,13 +10,8 @@ from gateway.contract.receipt import make_receipt
 from gateway.states import DutyState, EnvelopeState
 from gateway.store import asking, registering, settling
 from gateway.store.plan import Statement
-from gateway.store.postgres_connection import connect as connect_to_postgres
-from gateway.store.postgres_connection import find_address
-from gateway.store.postgres_statements import explain as explain_on_postgres
 from gateway.store.rows import Moved, Settled, Target
 from gateway.store.sql_store import SqlStore
-from gateway.store.sqlite_connection import connect, explain
-from tests.postgres_server import PASSWORD
 from tests.store.conftest import (
     LEASE,
     NOW,
@@ -180,10 +174,8 @@ work_in_hand = pytest.mark.parametrize(
 
 @on_sqlite
 @work_in_hand
-def test_work_in_hand_is_found_without_reading_finished_rows(bench: Bench, statement: Statement, index: str):
-    connection = connect(bench.path, write=False)
-    plan = [line for line in explain(connection, statement) if " walk" not in line.lower()]
-    connection.close()
+async def test_work_in_hand_is_found_without_reading_finished_rows(bench: Bench, statement: Statement, index: str):
+    plan = [line for line in await bench.explain(statement) if " walk" not in line.lower()]
     assert any(index in line for line in plan)
     for line in plan:
         # Whole tables are never read, and rows looked up one by one are found by their key.
@@ -198,9 +190,7 @@ def test_work_in_hand_is_found_without_reading_finished_rows(bench: Bench, state
 async def test_work_in_hand_is_found_without_reading_finished_rows_on_postgres(
     bench: Bench, statement: Statement, index: str
 ):
-    connection = await connect_to_postgres(find_address(bench.url, Secret(PASSWORD)))
-    plan = await explain_on_postgres(connection, statement)
-    await connection.close()
+    plan = await bench.explain(statement)
     wanted = "pk_" if index == "PRIMARY KEY" else index
     assert any(wanted in line for line in plan)
     assert not any("Seq Scan" in line for line in plan)
