@@ -106,4 +106,6 @@ async def test_a_notice_is_owed_about_the_version_of_now(store: SqlStore):
 )
 async def test_what_is_asked_for_each_notice_reads_an_index_of_notices_only(bench: Bench, statement, index: str):
     plan = await bench.explain(statement)
-    assert any(index in line for line in plan), plan
+    # An empty table tells PostgreSQL nothing of which of the two is the shorter way.
+    good = ("ix_duties_sent", "ix_duties_reference") if bench.is_postgres else (index,)
+    assert any(name in line for line in plan for name in good), plan
