@@ -32,6 +32,8 @@ from gateway.stages.forward import Forward
 from gateway.stages.notify import Notify
 from gateway.stages.reading import Reader, open_house
 from gateway.stages.register import Planner, Register
+from gateway.stages.seal import EVERY_S as SEAL_EVERY_S
+from gateway.stages.seal import Sealer, make_signer
 from gateway.stages.sweep import EVERY_S, Sweep
 from gateway.stages.words import Words
 from gateway.stages.workers import Workers
@@ -40,6 +42,8 @@ from gateway.store.port import Store
 from gateway.store.sqlite import SqliteStore
 
 VERSION = version("huiyin")
+SEAL_REST_S = 5.0
+"""How long a stopping gateway goes on sealing."""
 REGISTER_LANES = 3
 """While one batch is read in the worker processes, another is claimed and a third committed."""
 
@@ -91,6 +95,7 @@ class Gateway:
         self._stop = asyncio.Event()
         self._wakes = {role: Wake() for role in Role}
         self._tasks: list[asyncio.Task[None]] = []
+        self._sealer: Sealer | None = None
         self._listeners: list[Listen] = []
         self.channels: dict[str, Channel] = {}
         self.systems: dict[str, System] = {}
@@ -144,11 +149,20 @@ class Gateway:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         self._workers.close()
+        await self._seal_rest()
         parties: list[System | Notifier] = [*self.systems.values(), *self.notices.values()]
         for party in parties:
             await party.close()
         await self.store.close()
         log.info("stopped")
+
+    async def _seal_rest(self) -> None:
+        if self._sealer is None:
+            return
+        try:
+            await self._sealer.finish(SEAL_REST_S)
+        except Exception as error:  # the next start seals it; stopping must not fail for it
+            log.warning("audit.left_unsealed", reason=type(error).__name__)
 
     # --- the parts -------------------------------------------------------------------------------------------------
 
@@ -196,6 +210,8 @@ class Gateway:
         if Role.SWEEP in self._roles:
             sweep = Sweep(store, clock, settings.promises)
             self._run("sweep", Role.SWEEP, sweep.work, EVERY_S)
+            self._sealer = Sealer(store, clock, make_signer(self._master_key), settings.bank.timezone)
+            self._run("seal", Role.SWEEP, self._sealer.work, SEAL_EVERY_S)
 
     def _run(self, name: str, role: Role, work: Callable[[], Awaitable[int]], poll_s: float | None = None) -> None:
         # Each loop has a wake of its own, because waiting clears it.

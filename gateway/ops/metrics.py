@@ -35,6 +35,10 @@ polled = Counter("huiyin_polled", "Polls of a channel", ["channel", "outcome"], 
 last_poll = Gauge("huiyin_last_poll_timestamp_seconds", "Last good poll of a channel", ["channel"], registry=registry)
 bugs = Counter("huiyin_bugs", "Failures without a name, each logged with its traceback", ["where"], registry=registry)
 
+chain_blocks = Gauge("huiyin_chain_blocks", "Blocks of the sealed history", registry=registry)
+chain_faults = Gauge("huiyin_chain_fault", "1: the head of the chain is not as it was signed", registry=registry)
+late_rows = Counter("huiyin_late_rows", "Rows of the history that appeared behind the head", registry=registry)
+
 
 def render() -> tuple[bytes, str]:
     """The text exposition and its content type."""

@@ -11,7 +11,9 @@ from gateway.contract.clock import Millis
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
+from gateway.store.chain import DaySum, Head, Move, Seal
 from gateway.store.rows import Duty, InboxItem, Moved, Parked, Registered, Settled, Standing, Target, Trace
+from gateway.store.sealing import Sealed, Sealing
 
 
 class StoreUnavailable(Exception):
@@ -128,3 +130,31 @@ class Store(Protocol):
 
     async def totals(self) -> Sequence[Standing]:
         """The same over finished states too (may be slow): for `huiyin stats` and the conservation check."""
+
+    # --- audit -----------------------------------------------------------------------------------------------------
+
+    settle_s: float
+    """How long after a number of the history was drawn its row may still become visible. 0: rows appear in order."""
+
+    async def newest_move(self) -> int:
+        """The highest number of a row of the history that can be seen now; 0 if there is none."""
+
+    async def seal(self, upto: int, how: Sealing, now: Millis) -> Sealed:
+        """Append one block of the rows up to `upto` that are not sealed yet, or the sum of a day that is over.
+
+        At most one sealer moves the head (compare-and-set). Rows that became visible behind the head are sealed with
+        this block, and told.
+        """
+
+    async def read_head(self) -> Head | None:
+        """Where the chain stands; None: nothing is sealed yet."""
+
+    async def read_seals(self, after: int, limit: int) -> Sequence[Seal]: ...
+
+    async def read_sums(self, after: int, limit: int) -> Sequence[DaySum]: ...
+
+    async def read_moves(self, after: int, upto: int, limit: int) -> Sequence[Move]:
+        """Rows of the history in (after, upto], in order."""
+
+    async def read_late(self, block: int) -> Sequence[Move]:
+        """The rows that a block sealed belatedly, in order."""

@@ -15,7 +15,7 @@ from gateway.states import DutyState, EnvelopeState
 from gateway.store.accepting import WRITE_HISTORY
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.rows import InboxItem, Moved, Registered, Target
-from gateway.store.settling import OWE, make_duty_row
+from gateway.store.settling import OWE, make_duty_row, note_birth
 from gateway.store.tables import complaint_versions, complaints, duties, envelopes, inbox
 
 _ACCEPTED = inbox.c.state == word(EnvelopeState.ACCEPTED)
@@ -324,7 +324,9 @@ def _add_version(changes: _Changes, result: Registered, current: _Current, busy:
     changes.versions.append((complaint_id, result.version, result.event.value, now, result.item.id, result.document))
     before, after = str(version) if version else "", str(result.version)
     changes.note("complaint", complaint_id, _EVENTS[result.event], before, after, result.item.id)
-    changes.duties.extend(_owe(result, receipt, now, busy))
+    owed = list(_owe(result, receipt, now, busy))
+    changes.duties += owed
+    changes.history += [note_birth(row, now) for row in owed]
     current[receipt] = (complaint_id, result.version)
     return True
 

@@ -7,10 +7,12 @@ from gateway.contract.clock import Clock, Millis
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
-from gateway.store import asking, deciding, registering, settling
+from gateway.store import asking, deciding, registering, sealing, settling
 from gateway.store.accepting import Call, DrawReceipt, Outcome
+from gateway.store.chain import DaySum, Head, Move, Seal
 from gateway.store.plan import Plan, Put, Statement, insert_into
 from gateway.store.rows import Duty, InboxItem, Moved, Parked, Registered, Settled, Standing, Target, Trace
+from gateway.store.sealing import Sealed, Sealing
 from gateway.store.tables import probes
 
 T = TypeVar("T")
@@ -41,6 +43,8 @@ def _probe(now: Millis) -> Plan[None]:
 
 class SqlStore:
     """Implements `gateway.store.port.Store`."""
+
+    settle_s: float = 0.0
 
     def __init__(self, engine: Engine, *, draw_receipt: DrawReceipt, clock: Clock) -> None:
         self._engine = engine
@@ -126,3 +130,34 @@ class SqlStore:
 
     async def totals(self) -> Sequence[Standing]:
         return await self._engine.read(asking.totals)
+
+    async def newest_move(self) -> int:
+        return await self._engine.read(sealing.read_newest)
+
+    async def seal(self, upto: int, how: Sealing, now: Millis) -> Sealed:
+        prepared = await self._engine.read(lambda: sealing.prepare(upto, how, now))
+        if isinstance(prepared, Sealed):
+            return prepared
+        if not await self._engine.write("seal", lambda: sealing.append(prepared, how, now)):
+            return Sealed(lost=True)
+        return Sealed(
+            rows=len(prepared.moves),
+            late=[move.seq for move in prepared.late],
+            day=prepared.day_sum.day if prepared.day_sum else "",
+            number=prepared.after.number,
+        )
+
+    async def read_head(self) -> Head | None:
+        return await self._engine.read(sealing.read_head)
+
+    async def read_seals(self, after: int, limit: int) -> Sequence[Seal]:
+        return await self._engine.read(lambda: sealing.read_seals(after, limit))
+
+    async def read_sums(self, after: int, limit: int) -> Sequence[DaySum]:
+        return await self._engine.read(lambda: sealing.read_sums(after, limit))
+
+    async def read_moves(self, after: int, upto: int, limit: int) -> Sequence[Move]:
+        return await self._engine.read(lambda: sealing.read_moves(after, upto, limit))
+
+    async def read_late(self, block: int) -> Sequence[Move]:
+        return await self._engine.read(lambda: sealing.read_late(block))

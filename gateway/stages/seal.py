@@ -1,0 +1,77 @@
+"""Sealing what was written: the history's rows become blocks of the chain, the days their sums. See docs/audit.md.
+
+Beside the way of a complaint: nothing waits for a seal, and a sealer that is away costs nothing but the time until what
+was written is proven.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from gateway.contract.clock import Clock
+from gateway.contract.signing import derive_key
+from gateway.ops import metrics
+from gateway.ops.logs import log
+from gateway.store.chain import Days, Signer
+from gateway.store.port import Store
+from gateway.store.sealing import Sealing
+
+EVERY_S = 5.0
+PURPOSE = "audit/chain"
+
+
+def make_signer(*master_keys: bytes) -> Signer:
+    """Signs with the first of these master keys and recognises the others, which were used before."""
+    return Signer([derive_key(key, PURPOSE) for key in master_keys])
+
+
+class Sealer:
+    """Any number of nodes may run one; they do not get in each other's way."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        signer: Signer,
+        timezone: str,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._how = Sealing(signer, Days(timezone))
+        self._monotonic = monotonic
+        # What could be seen when. Not the rows' own time: clocks jump.
+        self._seen: deque[tuple[float, int]] = deque()
+        self._settled = 0
+
+    async def work(self) -> int:
+        """Seals one block, or sums one day. Returns what it did: while it is not 0 there may be more."""
+        sealed = await self._store.seal(await self._find_settled(), self._how, self._clock.now_ms())
+        if sealed.fault:
+            metrics.chain_faults.set(1)
+            log.error("audit.broken", reason=sealed.fault)
+            return 0
+        metrics.chain_faults.set(0)
+        if sealed.number:
+            metrics.chain_blocks.set(sealed.number)
+        for seq in sealed.late:
+            metrics.late_rows.inc()
+            log.error("audit.late_row", row=seq, block=sealed.number)
+        if sealed.day:
+            log.info("audit.day_summed", day=sealed.day, block=sealed.number)
+        return sealed.rows + len(sealed.late) + bool(sealed.day) + sealed.lost
+
+    async def finish(self, limit_s: float) -> None:
+        """Seal what is left before the gateway stops, for so long."""
+        until = self._monotonic() + limit_s
+        while self._monotonic() < until and await self.work():
+            pass
+
+    async def _find_settled(self) -> int:
+        """The last number of which nothing before it can become visible any more."""
+        now = self._monotonic()
+        self._seen.append((now, await self._store.newest_move()))
+        while self._seen and self._seen[0][0] <= now - self._store.settle_s:
+            self._settled = self._seen.popleft()[1]
+        return self._settled

@@ -1,0 +1,337 @@
+"""Sealing the history: blocks, daily sums, and the tallies that go with them.
+
+Nothing here runs on the way of a complaint. A block is prepared in a reading transaction, as sealed rows never change,
+and appended in a short writing one, compare-and-set on the head: of two sealers one finds that the other was quicker.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, replace
+
+import orjson
+from sqlalchemy import BigInteger, Integer, and_, bindparam, func, insert, select, update
+
+from gateway.contract.clock import Millis
+from gateway.store.chain import (
+    BLOCK_ROWS,
+    LATE_ROWS,
+    Counts,
+    Days,
+    DaySum,
+    Head,
+    Move,
+    Seal,
+    Signer,
+    Tally,
+    count_moves,
+    find_gaps,
+    make_seal,
+    read_gaps,
+    tally_moves,
+    to_json,
+)
+from gateway.store.plan import Ask, Plan, Statement, ask_for, insert_into, is_in, put, word
+from gateway.store.tables import (
+    chain,
+    complaints,
+    duties,
+    envelopes,
+    heard,
+    history,
+    late_rows,
+    seals,
+    sums,
+    tallies,
+)
+
+LATE_LOOK_MS = 3_600_000
+"""How long the gaps of a block are watched for rows that become visible late."""
+DAY_RESTS_MS = 300_000
+"""How long after midnight a day without further rows is summed."""
+_WIDE_GAP = 1_000
+
+_of_duty = complaints.alias("of_duty")
+_MOVES = (
+    select(
+        history.c.seq,
+        history.c.at_ms,
+        history.c.subject,
+        history.c.subject_id,
+        history.c.event,
+        history.c.before,
+        history.c.after,
+        history.c.detail,
+        func.coalesce(envelopes.c.channel, complaints.c.channel, _of_duty.c.channel),
+        func.coalesce(envelopes.c.received_ms, duties.c.created_ms),
+        duties.c.target,
+        duties.c.instance,
+        late_rows.c.block,
+    )
+    .select_from(history)
+    .outerjoin(envelopes, and_(history.c.subject == word("envelope"), envelopes.c.id == history.c.subject_id))
+    .outerjoin(complaints, and_(history.c.subject == word("complaint"), complaints.c.id == history.c.subject_id))
+    .outerjoin(duties, and_(history.c.subject == word("duty"), duties.c.id == history.c.subject_id))
+    .outerjoin(_of_duty, _of_duty.c.id == duties.c.complaint_id)
+    .outerjoin(late_rows, late_rows.c.seq == history.c.seq)
+)
+MOVES_BETWEEN = Statement(
+    _MOVES.where(history.c.seq > bindparam("after"), history.c.seq <= bindparam("upto"))
+    .order_by(history.c.seq)
+    .limit(bindparam("limit", type_=Integer)),
+    ("after", "upto", "limit"),
+)
+_MOVES_AT = Statement(_MOVES.where(is_in(history.c.seq, "seqs")), ("seqs",))
+_MOVES_OF_BLOCK = Statement(
+    _MOVES.where(late_rows.c.block == bindparam("of_block", type_=BigInteger)).order_by(history.c.seq), ("of_block",)
+)
+_NEWEST = Statement(select(func.max(history.c.seq)), ())
+_HEAD_COLUMNS = [column for column in chain.c if column.name != "id"]
+_HEAD = Statement(select(*_HEAD_COLUMNS), ())
+_HEAD_TO_MOVE = Statement(select(*_HEAD_COLUMNS).with_for_update(), ())
+_OPEN_CHAIN = insert_into(chain)
+_MOVE_HEAD = Statement(
+    update(chain).values({column.name: bindparam(f"to_{column.name}") for column in _HEAD_COLUMNS}),
+    tuple(f"to_{column.name}" for column in _HEAD_COLUMNS),
+)
+_KEEP_SEAL = insert_into(seals)
+_KEEP_SUM = insert_into(sums)
+_KEEP_LATE = insert_into(late_rows)
+_GAPS = Statement(
+    select(seals.c.gaps).where(seals.c.gaps != word(""), seals.c.sealed_ms > bindparam("since")), ("since",)
+)
+_SEALS = Statement(
+    select(*seals.c)
+    .where(seals.c.number > bindparam("after"))
+    .order_by(seals.c.number)
+    .limit(bindparam("limit", type_=Integer)),
+    ("after", "limit"),
+)
+_SUMS = Statement(
+    select(*sums.c)
+    .where(sums.c.number > bindparam("after"))
+    .order_by(sums.c.number)
+    .limit(bindparam("limit", type_=Integer)),
+    ("after", "limit"),
+)
+_TALLIES = Statement(select(*tallies.c).where(is_in(tallies.c.day, "days")), ("days",))
+_KEEP_TALLY = insert_into(tallies)
+_MOVE_TALLY = Statement(
+    update(tallies)
+    .where(
+        tallies.c.day == bindparam("at_day"),
+        tallies.c.subject == bindparam("at_subject"),
+        tallies.c.channel == bindparam("at_channel"),
+        tallies.c.instance == bindparam("at_instance"),
+        tallies.c.state == bindparam("at_state"),
+    )
+    .values(count=bindparam("to_count")),
+    ("to_count", "at_day", "at_subject", "at_channel", "at_instance", "at_state"),
+)
+_HEARD = Statement(select(heard.c.channel, heard.c.last_ms), ())
+_HEAR = Statement(
+    update(heard).where(heard.c.channel == bindparam("at_channel")).values(last_ms=bindparam("to_ms")),
+    ("to_ms", "at_channel"),
+)
+_HEAR_FIRST = Statement(
+    insert(heard).values(channel=bindparam("channel"), last_ms=bindparam("last_ms")), ("channel", "last_ms")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """What a sealer needs to know of the bank."""
+
+    signer: Signer
+    days: Days
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What one round did. `late`: rows that became visible behind the head. `fault`: the head is not as it was signed,
+    and nothing was sealed. `lost`: another sealer was quicker.
+    """
+
+    rows: int = 0
+    late: Sequence[int] = ()
+    day: str = ""
+    number: int = 0
+    fault: str = ""
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is to be appended behind `before`."""
+
+    before: Head
+    after: Head
+    seal: Seal | None
+    day_sum: DaySum | None
+    moves: Sequence[Move]
+    late: Sequence[Move]
+
+
+def read_newest() -> Plan[int]:
+    """The highest number of a row of the history that can be seen now; 0 if there is none."""
+    return int((yield Ask(_NEWEST))[0][0] or 0)
+
+
+def prepare(upto: int, sealing: Sealing, now: Millis) -> Plan[Prepared | Sealed]:
+    """The next block, of rows up to `upto`, or the sum of a day that is over. A Sealed where there is nothing to do."""
+    head = yield from read_head()
+    if head is None:
+        if (yield Ask(_SEALS, (0, 1))):
+            return Sealed(fault="the head of the chain is gone")
+        head = Head()
+    elif fault := sealing.signer.find_fault(head.to_message(), head.signature):
+        return Sealed(fault=f"the head of the chain {fault}")
+    days = sealing.days
+    rows = [Move(*row) for row in (yield Ask(MOVES_BETWEEN, (head.last_seq, upto, BLOCK_ROWS)))]
+    today = days.find(now)
+    if head.rows and _is_over(head.day, days.find(rows[0].at_ms) if rows else days.find(now - DAY_RESTS_MS), today):
+        day_sum = _make_sum(head, sealing.signer, now)
+        after = replace(
+            head, sums=day_sum.number, summed=head.number, day="", rows=0, counts="{}", sum_signature=day_sum.signature
+        )
+        return Prepared(head, _sign(after, sealing.signer), None, day_sum, (), ())
+    day = head.day or (days.find(rows[0].at_ms) if rows else today)
+    rows = rows[: next((n for n, row in enumerate(rows) if _is_over(day, days.find(row.at_ms), today)), len(rows))]
+    late = yield from _find_late(head, now)
+    if not rows and not late:
+        return Sealed()
+    last_seq = rows[-1].seq if rows else head.last_seq
+    gaps = find_gaps(head.last_seq, [row.seq for row in rows])
+    seal = make_seal(head, rows, late, gaps, last_seq, now)
+    counts: Counts = orjson.loads(head.counts)
+    count_moves(counts, [*rows, *late], days)
+    after = replace(
+        head,
+        number=seal.number,
+        digest=seal.digest,
+        last_seq=last_seq,
+        day=day,
+        rows=head.rows + len(rows) + len(late),
+        counts=to_json(counts, sort=True).decode(),
+    )
+    return Prepared(head, _sign(after, sealing.signer), seal, None, rows, late)
+
+
+def append(prepared: Prepared, sealing: Sealing, now: Millis) -> Plan[bool]:
+    """False, and nothing written, if the head is no longer where it was."""
+    found = yield Ask(_HEAD_TO_MOVE)
+    if (Head(*found[0]) if found else Head()) != prepared.before:
+        return False
+    seal, day_sum = prepared.seal, prepared.day_sum
+    if day_sum is not None:
+        yield from put(_KEEP_SUM, [astuple(day_sum)])
+    if seal is not None:
+        yield from put(_KEEP_SEAL, [astuple(seal)])
+        yield from put(_KEEP_LATE, [(move.seq, seal.number, now) for move in prepared.late])
+    if found:
+        yield from put(_MOVE_HEAD, [astuple(prepared.after)])
+    else:
+        yield from put(_OPEN_CHAIN, [(1, *astuple(prepared.after))])
+    moves = [*prepared.moves, *prepared.late]
+    yield from _add_tallies(tally_moves(moves, sealing.days))
+    yield from _hear(moves)
+    return True
+
+
+def read_head() -> Plan[Head | None]:
+    rows = yield Ask(_HEAD)
+    return Head(*rows[0]) if rows else None
+
+
+def read_seals(after: int, limit: int) -> Plan[list[Seal]]:
+    return [_read_seal(row) for row in (yield Ask(_SEALS, (after, limit)))]
+
+
+def read_sums(after: int, limit: int) -> Plan[list[DaySum]]:
+    return [_read_sum(row) for row in (yield Ask(_SUMS, (after, limit)))]
+
+
+def read_moves(after: int, upto: int, limit: int) -> Plan[list[Move]]:
+    return [Move(*row) for row in (yield Ask(MOVES_BETWEEN, (after, upto, limit)))]
+
+
+def read_late(block: int) -> Plan[list[Move]]:
+    """The rows that a block sealed belatedly, in order."""
+    return [Move(*row) for row in (yield Ask(_MOVES_OF_BLOCK, (block,)))]
+
+
+def read_heard() -> Plan[dict[str, int]]:
+    return {row[0]: row[1] for row in (yield Ask(_HEARD))}
+
+
+def find_last_accepted(moves: Sequence[Move]) -> dict[str, int]:
+    """When each channel last had something accepted, in milliseconds."""
+    last: dict[str, int] = {}
+    for move in moves:
+        if move.event == "envelope.accepted" and move.channel is not None:
+            last[move.channel] = max(move.at_ms, last.get(move.channel, 0))
+    return last
+
+
+def _read_seal(row: Sequence[object]) -> Seal:
+    names = (column.name for column in seals.c)
+    return Seal(**dict(zip(names, row, strict=True)))  # type: ignore[arg-type]
+
+
+def _read_sum(row: Sequence[object]) -> DaySum:
+    names = (column.name for column in sums.c)
+    return DaySum(**dict(zip(names, row, strict=True)))  # type: ignore[arg-type]
+
+
+def _is_over(day: str, next_day: str, today: str) -> bool:
+    """Whether what comes next belongs to another daily sum. A row of a day that is past joins the day that is open
+    (nodes pass midnight a little apart) - unless that day has not come yet, because a clock had run ahead.
+    """
+    return next_day > day or (next_day < day and day > today)
+
+
+def _sign(head: Head, signer: Signer) -> Head:
+    return replace(head, signature=signer.sign(head.to_message()))
+
+
+def _make_sum(head: Head, signer: Signer, now: Millis) -> DaySum:
+    unsigned = DaySum(
+        number=head.sums + 1,
+        day=head.day,
+        first_block=head.summed + 1,
+        last_block=head.number,
+        last_seq=head.last_seq,
+        rows=head.rows,
+        counts=head.counts,
+        digest=head.digest,
+        made_ms=now,
+    )
+    return replace(unsigned, signature=signer.sign(unsigned.to_message(head.sum_signature)))
+
+
+def _find_late(head: Head, now: Millis) -> Plan[list[Move]]:
+    narrow: list[int] = []
+    found: list[Move] = []
+    for (gaps,) in (yield Ask(_GAPS, (now - LATE_LOOK_MS,))):
+        for first, last in read_gaps(gaps):
+            if last - first < _WIDE_GAP:
+                narrow += range(first, last + 1)
+            else:
+                found += [Move(*row) for row in (yield Ask(MOVES_BETWEEN, (first - 1, last, LATE_ROWS)))]
+    found += [Move(*row) for row in (yield from ask_for(_MOVES_AT, narrow))]
+    fresh = {move.seq: move for move in found if move.late_block is None and move.seq <= head.last_seq}
+    return [fresh[seq] for seq in sorted(fresh)[:LATE_ROWS]]
+
+
+def _add_tallies(changes: Counter[Tally]) -> Plan[None]:
+    days = sorted({tally.day for tally in changes})
+    known = {Tally(*row[:-1]): row[-1] for row in (yield from ask_for(_TALLIES, days))}
+    wanted = {tally: change for tally, change in changes.items() if change}
+    yield from put(_KEEP_TALLY, [(*tally, change) for tally, change in wanted.items() if tally not in known])
+    yield from put(_MOVE_TALLY, [(known[t] + change, *t) for t, change in wanted.items() if t in known])
+
+
+def _hear(moves: Sequence[Move]) -> Plan[None]:
+    last = find_last_accepted(moves)
+    known = (yield from read_heard()) if last else {}
+    yield from put(_HEAR_FIRST, [(channel, at) for channel, at in last.items() if channel not in known])
+    yield from put(_HEAR, [(at, channel) for channel, at in last.items() if channel in known and at > known[channel]])
