@@ -51,8 +51,10 @@ class Move(NamedTuple):
     late_block: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Seal:
+    """In the order of the table's columns, as the two below."""
+
     number: int
     first_seq: int
     last_seq: int
@@ -64,7 +66,7 @@ class Seal:
     checks: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Head:
     """Where the chain stands. `summed` is the last block of the last daily sum; `day`, `rows` and `counts` are of the
     blocks since.
@@ -98,7 +100,7 @@ class Head:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class DaySum:
     """The rows of `first_block` to `last_block`, which were written on `day` (the bank's own): counts, and where the
     chain stood then. Signed, so that nobody without the key can write it anew over another chain.

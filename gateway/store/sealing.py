@@ -243,11 +243,11 @@ def read_head() -> Plan[Head | None]:
 
 
 def read_seals(after: int, limit: int) -> Plan[list[Seal]]:
-    return [_read_seal(row) for row in (yield Ask(_SEALS, (after, limit)))]
+    return [Seal(*row) for row in (yield Ask(_SEALS, (after, limit)))]
 
 
 def read_sums(after: int, limit: int) -> Plan[list[DaySum]]:
-    return [_read_sum(row) for row in (yield Ask(_SUMS, (after, limit)))]
+    return [DaySum(*row) for row in (yield Ask(_SUMS, (after, limit)))]
 
 
 def read_moves(after: int, upto: int, limit: int) -> Plan[list[Move]]:
@@ -270,16 +270,6 @@ def find_last_accepted(moves: Sequence[Move]) -> dict[str, int]:
         if move.event == "envelope.accepted" and move.channel is not None:
             last[move.channel] = max(move.at_ms, last.get(move.channel, 0))
     return last
-
-
-def _read_seal(row: Sequence[object]) -> Seal:
-    names = (column.name for column in seals.c)
-    return Seal(**dict(zip(names, row, strict=True)))  # type: ignore[arg-type]
-
-
-def _read_sum(row: Sequence[object]) -> DaySum:
-    names = (column.name for column in sums.c)
-    return DaySum(**dict(zip(names, row, strict=True)))  # type: ignore[arg-type]
 
 
 def _is_over(day: str, next_day: str, today: str) -> bool:
