@@ -3,7 +3,8 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 
 from config.load import SettingsError
@@ -62,6 +63,13 @@ def _take_reason(text: str) -> str:
     return text.strip()
 
 
+def _take_day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat() if text else ""
+    except ValueError:
+        raise argparse.ArgumentTypeError("a day is written like 2026-11-24") from None
+
+
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="huiyin", description="Huiyin 回音: a complaint intake gateway for banks.")
     parser.add_argument("--config", type=Path, metavar="F", help="settings file (TOML)")
@@ -117,6 +125,8 @@ def _build_parser() -> argparse.ArgumentParser:
     replay.add_argument("--until", metavar="DATE", help="received before (ISO 8601)")
     replay.add_argument("--dry-run", action="store_true", help="show what would change")
 
+    _add_audit(add, common)
+
     qr = add("qr", "branch posters with signed addresses")
     qr.add_argument("branches", nargs="+", metavar="BRANCH", help="branch codes")
     qr.add_argument("--out", type=Path, default=Path(), metavar="DIR")
@@ -125,3 +135,28 @@ def _build_parser() -> argparse.ArgumentParser:
     add("channels", "what is installed, on, healthy")
     add("systems", "what is installed, on, healthy")
     return parser
+
+
+def _add_audit(add: Callable[[str, str], argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
+    audit = add("audit", "whether the history is as it was written, and what to keep elsewhere to prove it")
+    acts = audit.add_subparsers(dest="act", required=True, metavar="ACT")
+    text = (
+        "check the chain of the history and the daily sums; exit status 1 and the first broken link if they do not hold"
+    )
+    verify = acts.add_parser("verify", help=text, description=text, parents=[common])
+    verify.add_argument(
+        "--against", action="append", default=[], metavar="FILE", help="an earlier export: nothing of it may be missing"
+    )
+    verify.add_argument(
+        "--key", action="append", default=[], type=Path, metavar="FILE", help="a master key that was used before"
+    )
+    verify.add_argument("--without-key", action="store_true", help="check what needs no key")
+    text = "the signed daily sums and where the chain stands, as JSON Lines"
+    export = acts.add_parser("export", help=text, description=text, parents=[common])
+    export.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
+    conservation = add("conservation", "accepted = registered + set aside + dismissed; owed = done + waiting + parked")
+    conservation.add_argument("--format", default="table", choices=("table", "json", "csv"))
+    conservation.add_argument("--recount", action="store_true", help="count everything itself as well; may take long")
+    for dated in (verify, export, conservation):
+        dated.add_argument("--from", dest="since", default="", type=_take_day, metavar="DAY", help="like 2026-11-24")
+        dated.add_argument("--to", dest="until", default="", type=_take_day, metavar="DAY", help="that day included")

@@ -19,6 +19,8 @@ _PLACES: Mapping[str, str] = {
     "release": "people",
     "dismiss": "people",
     "replay": "replay",
+    "audit": "auditing",
+    "conservation": "conservation",
     "qr": "posters",
 }
 

@@ -4,6 +4,7 @@ All writes raise `StoreUnavailable` when they could not be committed (disk full,
 nothing of that write is then kept. All times are milliseconds UTC and come from the caller's clock.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -11,8 +12,8 @@ from gateway.contract.clock import Millis
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
-from gateway.store.chain import DaySum, Head, Move, Seal
-from gateway.store.rows import Duty, InboxItem, Moved, Parked, Registered, Settled, Standing, Target, Trace
+from gateway.store.chain import Days, DaySum, Head, Move, Seal, Tally
+from gateway.store.rows import Balance, Duty, InboxItem, Moved, Parked, Registered, Settled, Standing, Target, Trace
 from gateway.store.sealing import Sealed, Sealing
 
 
@@ -158,3 +159,11 @@ class Store(Protocol):
 
     async def read_late(self, block: int) -> Sequence[Move]:
         """The rows that a block sealed belatedly, in order."""
+
+    # --- conservation ----------------------------------------------------------------------------------------------
+
+    async def check_balance(self, days: Days, *, recount: bool = False) -> Balance:
+        """The books against the tables, in one snapshot. Costs the same whatever is finished, but for a `recount`."""
+
+    async def read_books(self, days: Days, since: str, until: str) -> Counter[Tally]:
+        """The books of these days (inclusive; empty: open), with what is not sealed yet."""

@@ -1,6 +1,6 @@
 """What goes into the store and comes out of it: values, not tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -218,3 +218,27 @@ class Standing:
     state: str
     count: int
     oldest_ms: Millis | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imbalance:
+    """`told` by the history, `found` in the tables. `where` is a channel, or the instance of a target."""
+
+    subject: str
+    where: str
+    state: str
+    told: int
+    found: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """`behind`: too much waits to be sealed, nothing was compared. `unsealed_ms`: when the oldest row that is not
+    sealed was written. `heard`: when each channel last had something accepted.
+    """
+
+    imbalances: Sequence[Imbalance] = ()
+    unsealed: int = 0
+    unsealed_ms: int | None = None
+    behind: bool = False
+    heard: Mapping[str, int]

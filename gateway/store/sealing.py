@@ -49,6 +49,7 @@ LATE_LOOK_MS = 3_600_000
 DAY_RESTS_MS = 300_000
 """How long after midnight a day without further rows is summed."""
 _WIDE_GAP = 1_000
+_LOWEST = -(2**63)
 
 _of_duty = complaints.alias("of_duty")
 _MOVES = (
@@ -113,7 +114,7 @@ _SUMS = Statement(
     .limit(bindparam("limit", type_=Integer)),
     ("after", "limit"),
 )
-_TALLIES = Statement(select(*tallies.c).where(is_in(tallies.c.day, "days")), ("days",))
+TALLIES = Statement(select(*tallies.c).where(is_in(tallies.c.day, "days")), ("days",))
 _KEEP_TALLY = insert_into(tallies)
 _MOVE_TALLY = Statement(
     update(tallies)
@@ -180,7 +181,7 @@ def prepare(upto: int, sealing: Sealing, now: Millis) -> Plan[Prepared | Sealed]
     """The next block, of rows up to `upto`, or the sum of a day that is over. A Sealed where there is nothing to do."""
     head = yield from read_head()
     if head is None:
-        if (yield Ask(_SEALS, (0, 1))):
+        if (yield Ask(_SEALS, (_LOWEST, 1))) or (yield Ask(_SUMS, (_LOWEST, 1))):
             return Sealed(fault="the head of the chain is gone")
         head = Head()
     elif fault := sealing.signer.find_fault(head.to_message(), head.signature):
@@ -314,7 +315,7 @@ def _find_late(head: Head, now: Millis) -> Plan[list[Move]]:
 
 def _add_tallies(changes: Counter[Tally]) -> Plan[None]:
     days = sorted({tally.day for tally in changes})
-    known = {Tally(*row[:-1]): row[-1] for row in (yield from ask_for(_TALLIES, days))}
+    known = {Tally(*row[:-1]): row[-1] for row in (yield from ask_for(TALLIES, days))}
     wanted = {tally: change for tally, change in changes.items() if change}
     yield from put(_KEEP_TALLY, [(*tally, change) for tally, change in wanted.items() if tally not in known])
     yield from put(_MOVE_TALLY, [(known[t] + change, *t) for t, change in wanted.items() if t in known])

@@ -1,5 +1,6 @@
 """The Store port over Plans: what every SQL engine shares. An Engine brings transactions; this says what is in them."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
@@ -7,11 +8,11 @@ from gateway.contract.clock import Clock, Millis
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
-from gateway.store import asking, deciding, registering, sealing, settling
+from gateway.store import asking, conserving, deciding, registering, sealing, settling
 from gateway.store.accepting import Call, DrawReceipt, Outcome
-from gateway.store.chain import DaySum, Head, Move, Seal
+from gateway.store.chain import Days, DaySum, Head, Move, Seal, Tally
 from gateway.store.plan import Plan, Put, Statement, insert_into
-from gateway.store.rows import Duty, InboxItem, Moved, Parked, Registered, Settled, Standing, Target, Trace
+from gateway.store.rows import Balance, Duty, InboxItem, Moved, Parked, Registered, Settled, Standing, Target, Trace
 from gateway.store.sealing import Sealed, Sealing
 from gateway.store.tables import probes
 
@@ -29,7 +30,10 @@ class Engine(Protocol):
 
     def write(self, kind: str, plan: Callable[[], Plan[T]]) -> Awaitable[T]: ...
 
-    def read(self, plan: Callable[[], Plan[T]]) -> Awaitable[T]: ...
+    def read(self, plan: Callable[[], Plan[T]]) -> Awaitable[T]:
+        """All that a Plan reads is of one moment (on PostgreSQL: REPEATABLE READ), or the books would seem not to
+        balance whenever something moves between two statements.
+        """
 
 
 _FORGET_PROBE = Statement(probes.delete(), ())
@@ -161,3 +165,9 @@ class SqlStore:
 
     async def read_late(self, block: int) -> Sequence[Move]:
         return await self._engine.read(lambda: sealing.read_late(block))
+
+    async def check_balance(self, days: Days, *, recount: bool = False) -> Balance:
+        return await self._engine.read(lambda: conserving.check_balance(days, recount=recount))
+
+    async def read_books(self, days: Days, since: str, until: str) -> Counter[Tally]:
+        return await self._engine.read(lambda: conserving.read_books(days, since, until))

@@ -89,8 +89,8 @@ async def verify_chain(
     """
     head = await store.read_head()
     if head is None:
-        if await store.read_seals(LOWEST, 1):
-            raise Broken("The head of the chain is gone, but there are blocks.")
+        if await store.read_seals(LOWEST, 1) or await store.read_sums(LOWEST, 1):
+            raise Broken("The head of the chain is gone, but there are blocks or sums.")
         return Verified(unsealed=await _count_unsealed(store, 0))
     if signer and (fault := signer.find_fault(head.to_message(), head.signature)):
         raise Broken(f"The head of the chain {fault}.")
