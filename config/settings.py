@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from config.duration import Seconds
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,6 +58,12 @@ class InstanceSettings(BaseModel):
         return dict(self.model_extra or {})
 
 
+class ChannelInstanceSettings(InstanceSettings):
+    """`expect_every`: a channel silent for longer raises an alarm; 0: never."""
+
+    expect_every: Seconds = 0
+
+
 class Rung(_Section):
     """One rung of an escalation ladder: who is told, how long after registration, unless somebody acknowledged."""
 
@@ -72,6 +80,17 @@ class EscalationSettings(_Section):
     repeat_s: Annotated[int, Field(ge=1)] = 600
 
 
+class AlarmSettings(_Section):
+    """Who is told of promises that are broken, again every `repeat_s` until they are kept. Two mails to one person are
+    `quiet_s` apart, and each says all that is broken then. `after_s` counts from when an alarm was raised.
+    """
+
+    to: tuple[Rung, ...] = ()
+    repeat_s: Annotated[int, Field(ge=60)] = 3_600
+    quiet_s: Annotated[int, Field(ge=0)] = 300
+    language: Literal["zh-Hans", "zh-Hant", "en", "ar"] = "zh-Hans"
+
+
 class PromiseSettings(_Section):
     """Deadlines watched by the sweep. `profile` names the regulation's clocks (see normalizers/moment)."""
 
@@ -79,7 +98,11 @@ class PromiseSettings(_Section):
     warn_s: int = 60
     forward_s: int = 3_600
     parked_s: int = 86_400
+    seal_s: int = 900
     decide_days: int = 15
+    decide_soon_days: Annotated[int, Field(ge=0)] = 3
+    decide_alarm: bool = False
+    """Off, these are only counted: without decisions being told, every complaint would be late one day."""
     profile: str = "cbirc-2020-3"
 
 
@@ -112,10 +135,11 @@ class Settings(_Section):
     server: ServerSettings = ServerSettings()
     keys: KeysSettings = KeysSettings()
     bank: BankSettings = BankSettings()
-    channels: dict[str, InstanceSettings] = {}
+    channels: dict[str, ChannelInstanceSettings] = {}
     systems: dict[str, InstanceSettings] = {}
     notices: dict[str, InstanceSettings] = {}
     escalation: EscalationSettings = EscalationSettings()
+    alarms: AlarmSettings = AlarmSettings()
     promises: PromiseSettings = PromiseSettings()
     triage: TriageSettings = TriageSettings()
     codes: CodeSettings = CodeSettings()

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +13,7 @@ from aiohttp import web
 
 from config.keys import read_or_make_key
 from config.load import SettingsError
-from config.settings import Settings
+from config.settings import Rung, Settings
 from gateway import plugins
 from gateway.contract.pages.links import write_status_link
 from gateway.contract.ports import Channel, Listen, Notifier, Poll, Push, System
@@ -27,6 +27,7 @@ from gateway.intake.status_page import StatusPage
 from gateway.ops.logs import log
 from gateway.ops.time import SystemClock
 from gateway.roles import ALL, Role
+from gateway.stages.alarms import Alarms
 from gateway.stages.drain import Wake, drain
 from gateway.stages.forward import Forward
 from gateway.stages.notify import Notify
@@ -56,6 +57,11 @@ def find_store_url(settings: Settings) -> str:
             f"settings: store.url: this version stores in sqlite:///path, not in {url.partition(':')[0]}"
         )
     return url
+
+
+def list_rungs(settings: Settings) -> Sequence[Rung]:
+    """Everybody who is to be told something."""
+    return (*settings.escalation.critical, *settings.escalation.high, *settings.alarms.to)
 
 
 def find_key_file(settings: Settings) -> Path:
@@ -171,10 +177,10 @@ class Gateway:
         self.channels = {n: plugins.open_channel(n, e, house) for n, e in settings.channels.items() if e.enabled}
         self.systems = {n: plugins.open_system(n, e, house) for n, e in settings.systems.items() if e.enabled}
         self.notices = {n: plugins.open_notice(n, e, house) for n, e in settings.notices.items() if e.enabled}
-        for rung in (*settings.escalation.critical, *settings.escalation.high):
+        for rung in list_rungs(settings):
             if rung.notice not in self.notices:
                 raise SettingsError(
-                    f"settings: escalation: there is no notice {rung.notice!r}; add a section [notices.{rung.notice}]"
+                    f"settings: escalation and alarms: there is no notice {rung.notice!r}; add a section [notices.{rung.notice}]"
                 )
 
     def _start_stages(self) -> None:
@@ -192,8 +198,8 @@ class Gateway:
             for name, system in self.systems.items():
                 forward = Forward(name, system, store, clock, batch=batch, lease_s=lease_s)
                 self._run(f"forward.{name}", Role.FORWARD, forward.work)
+        words = Words(bank=settings.bank.name, hotline=settings.bank.hotline)
         if Role.NOTIFY in self._roles:
-            words = Words(bank=settings.bank.name, hotline=settings.bank.hotline)
             for name, notifier in self.notices.items():
                 notify = Notify(
                     name,
@@ -208,10 +214,22 @@ class Gateway:
                 )
                 self._run(f"notify.{name}", Role.NOTIFY, notify.work)
         if Role.SWEEP in self._roles:
-            sweep = Sweep(store, clock, settings.promises)
+            sealer = self._sealer = Sealer(store, clock, make_signer(self._master_key), settings.bank.timezone)
+            self._run("seal", Role.SWEEP, sealer.work, SEAL_EVERY_S)
+            sweep = Sweep(
+                store,
+                clock,
+                settings.promises,
+                settings.bank.timezone,
+                expected={
+                    name: entry.expect_every
+                    for name, entry in settings.channels.items()
+                    if entry.enabled and entry.expect_every
+                },
+                find_fault=lambda: sealer.fault,
+                alarms=Alarms(store, clock, self.notices, words, settings.alarms),
+            )
             self._run("sweep", Role.SWEEP, sweep.work, EVERY_S)
-            self._sealer = Sealer(store, clock, make_signer(self._master_key), settings.bank.timezone)
-            self._run("seal", Role.SWEEP, self._sealer.work, SEAL_EVERY_S)
 
     def _run(self, name: str, role: Role, work: Callable[[], Awaitable[int]], poll_s: float | None = None) -> None:
         # Each loop has a wake of its own, because waiting clears it.

@@ -118,6 +118,9 @@ def _build_parser() -> argparse.ArgumentParser:
     dismiss.add_argument("ids", nargs="+", metavar="ID")
     dismiss.add_argument("--why", required=True, type=_take_reason, help="the reason, kept in the history")
 
+    decided = add("decided", "say that the bank has given its decision: the deadline is kept, the customer sees it")
+    decided.add_argument("receipts", nargs="+", metavar="RECEIPT")
+
     replay = add("replay", "read kept envelopes again with today's rules")
     replay.add_argument("ids", nargs="*", metavar="ID")
     replay.add_argument("--channel", default="", help="all envelopes of this channel")

@@ -18,6 +18,7 @@ _PLACES: Mapping[str, str] = {
     "parked": "people",
     "release": "people",
     "dismiss": "people",
+    "decided": "people",
     "replay": "replay",
     "audit": "auditing",
     "conservation": "conservation",

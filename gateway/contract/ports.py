@@ -240,7 +240,10 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """`id` is the idempotency key. `text` is plain text; `link` the page to answer on, already part of the text."""
+    """`id` is the idempotency key. `text` is plain text; `link` the page to answer on, already part of the text.
+
+    A WARNING without `receipt` and `link` is about the gateway itself: promises that are broken.
+    """
 
     id: str
     purpose: Purpose

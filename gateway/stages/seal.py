@@ -44,10 +44,13 @@ class Sealer:
         # What could be seen when. Not the rows' own time: clocks jump.
         self._seen: deque[tuple[float, int]] = deque()
         self._settled = 0
+        self.fault = ""
+        """What is wrong with the head of the chain; nothing is sealed until a person has looked."""
 
     async def work(self) -> int:
         """Seals one block, or sums one day. Returns what it did: while it is not 0 there may be more."""
         sealed = await self._store.seal(await self._find_settled(), self._how, self._clock.now_ms())
+        self.fault = sealed.fault
         if sealed.fault:
             metrics.chain_faults.set(1)
             log.error("audit.broken", reason=sealed.fault)

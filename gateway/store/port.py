@@ -5,7 +5,7 @@ nothing of that write is then kept. All times are milliseconds UTC and come from
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from gateway.contract.clock import Millis
@@ -13,7 +13,20 @@ from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
 from gateway.store.chain import Days, DaySum, Head, Move, Seal, Tally
-from gateway.store.rows import Balance, Duty, InboxItem, Moved, Parked, Registered, Settled, Standing, Target, Trace
+from gateway.store.rows import (
+    AlarmCall,
+    Balance,
+    Deadlines,
+    Duty,
+    InboxItem,
+    Moved,
+    Parked,
+    Registered,
+    Settled,
+    Standing,
+    Target,
+    Trace,
+)
 from gateway.store.sealing import Sealed, Sealing
 
 
@@ -167,3 +180,21 @@ class Store(Protocol):
 
     async def read_books(self, days: Days, since: str, until: str) -> Counter[Tally]:
         """The books of these days (inclusive; empty: open), with what is not sealed yet."""
+
+    # --- promises --------------------------------------------------------------------------------------------------
+
+    async def read_deadlines(self, now: Millis, within_ms: int) -> Sequence[Deadlines]:
+        """Per channel, what is undecided and must be decided before `now + within_ms`; of many only the earliest."""
+
+    async def decide(self, receipt: Receipt, by: str, now: Millis) -> bool:
+        """The bank has given its decision: the deadline is kept, and the history says `complaint.closed`. False: there
+        is no such complaint, it needs no decision, or it has one.
+        """
+
+    async def note_alarms(self, keys: Collection[str], now: Millis) -> Mapping[str, int]:
+        """These alarms stand now, and no others. Returns since when each does."""
+
+    async def read_calls(self) -> Mapping[str, AlarmCall]: ...
+
+    async def move_call(self, before: AlarmCall, after: AlarmCall) -> bool:
+        """Compare-and-set. False: somebody else moved it."""

@@ -14,6 +14,7 @@ from gateway.contract.ports import Event
 from gateway.states import DutyState, EnvelopeState
 from gateway.store.accepting import WRITE_HISTORY
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, insert_into, is_in, put, word
+from gateway.store.promising import note_deadlines
 from gateway.store.rows import InboxItem, Moved, Registered, Target
 from gateway.store.settling import OWE, make_duty_row, note_birth
 from gateway.store.tables import complaint_versions, complaints, duties, envelopes, inbox
@@ -250,6 +251,7 @@ class _Changes:
     changed: list[Row] = field(default_factory=list)
     versions: list[Row] = field(default_factory=list)
     duties: list[Row] = field(default_factory=list)
+    deadlines: list[Row] = field(default_factory=list)
     history: list[Row] = field(default_factory=list)
 
     def note(self, subject: str, subject_id: str, event: str, before: str, after: str, detail: str) -> None:
@@ -326,6 +328,8 @@ def _add_version(changes: _Changes, result: Registered, current: _Current, busy:
     changes.note("complaint", complaint_id, _EVENTS[result.event], before, after, result.item.id)
     owed = list(_owe(result, receipt, now, busy))
     changes.duties += owed
+    if result.decide_ms is not None and result.event is not Event.REREAD:
+        changes.deadlines.append((complaint_id, result.item.envelope.channel, result.decide_ms, None))
     changes.history += [note_birth(row, now) for row in owed]
     current[receipt] = (complaint_id, result.version)
     return True
@@ -370,4 +374,5 @@ def _write(changes: _Changes) -> Plan[None]:
     yield from put(_NEXT_VERSION, changes.changed)
     yield from put(_KEEP_VERSION, changes.versions)
     yield from put(OWE, changes.duties)
+    yield from note_deadlines(changes.deadlines)
     yield from put(WRITE_HISTORY, changes.history)

@@ -57,7 +57,10 @@ class NewDuty:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
-    """One claimed inbox item turned into a complaint version. Committed as a whole or not at all."""
+    """One claimed inbox item turned into a complaint version. Committed as a whole or not at all.
+
+    `decide_ms`: by when it must be decided; None where nothing has to be (praise, a suggestion).
+    """
 
     item: InboxItem
     complaint_id: str
@@ -69,6 +72,7 @@ class Registered:
     branch: str
     document: bytes
     duties: Sequence[NewDuty] = ()
+    decide_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,3 +246,25 @@ class Balance:
     unsealed_ms: int | None = None
     behind: bool = False
     heard: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """What of a channel must be decided soon and is not. `first_ms`: the earliest of these deadlines."""
+
+    channel: str
+    approaching: int
+    passed: int
+    first_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmCall:
+    """When somebody was last told of the alarms that stand. `due_ms`: not to be tried before (a pause, or another node
+    that is at it). `attempts` failed since.
+    """
+
+    recipient: str
+    told_ms: int = 0
+    due_ms: int = 0
+    attempts: int = 0

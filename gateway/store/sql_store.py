@@ -1,18 +1,31 @@
 """The Store port over Plans: what every SQL engine shares. An Engine brings transactions; this says what is in them."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from gateway.contract.clock import Clock, Millis
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
-from gateway.store import asking, conserving, deciding, registering, sealing, settling
+from gateway.store import asking, conserving, deciding, promising, registering, sealing, settling
 from gateway.store.accepting import Call, DrawReceipt, Outcome
 from gateway.store.chain import Days, DaySum, Head, Move, Seal, Tally
 from gateway.store.plan import Plan, Put, Statement, insert_into
-from gateway.store.rows import Balance, Duty, InboxItem, Moved, Parked, Registered, Settled, Standing, Target, Trace
+from gateway.store.rows import (
+    AlarmCall,
+    Balance,
+    Deadlines,
+    Duty,
+    InboxItem,
+    Moved,
+    Parked,
+    Registered,
+    Settled,
+    Standing,
+    Target,
+    Trace,
+)
 from gateway.store.sealing import Sealed, Sealing
 from gateway.store.tables import probes
 
@@ -171,3 +184,21 @@ class SqlStore:
 
     async def read_books(self, days: Days, since: str, until: str) -> Counter[Tally]:
         return await self._engine.read(lambda: conserving.read_books(days, since, until))
+
+    async def read_deadlines(self, now: Millis, within_ms: int) -> Sequence[Deadlines]:
+        return await self._engine.read(lambda: promising.read_deadlines(now, within_ms))
+
+    async def decide(self, receipt: Receipt, by: str, now: Millis) -> bool:
+        return await self._engine.write("decide", lambda: promising.decide(receipt, by, now))
+
+    async def note_alarms(self, keys: Collection[str], now: Millis) -> Mapping[str, int]:
+        known = await self._engine.read(promising.read_alarms)
+        if known.keys() == set(keys):
+            return known  # nearly always: nothing is written
+        return await self._engine.write("alarm", lambda: promising.note_alarms(keys, now))
+
+    async def read_calls(self) -> Mapping[str, AlarmCall]:
+        return await self._engine.read(promising.read_calls)
+
+    async def move_call(self, before: AlarmCall, after: AlarmCall) -> bool:
+        return await self._engine.write("alarm", lambda: promising.move_call(before, after))

@@ -305,3 +305,15 @@ alarm_calls = Table(
     Column("attempts", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
+
+deadlines = Table(
+    "deadlines",
+    metadata,
+    _id("complaint_id", primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("decide_ms", BigInteger, nullable=False),
+    # When somebody said that it is decided.
+    Column("decided_ms", BigInteger),
+    _index_where("ix_deadlines_open", "decided_ms IS NULL", "decide_ms", "channel"),
+    sqlite_with_rowid=False,
+)

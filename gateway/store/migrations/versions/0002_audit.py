@@ -4,7 +4,9 @@ Only adds: a program of the version before can go on working beside this. Duties
 history that every new one is born with, at the time of this upgrade: without it they could not be counted as owed.
 """
 
+import json
 import time
+from datetime import datetime
 
 import sqlalchemy as sa
 from alembic import op
@@ -107,7 +109,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("recipient", name="pk_alarm_calls"),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "deadlines",
+        sa.Column("complaint_id", sa.String(length=32), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("decide_ms", sa.BigInteger(), nullable=False),
+        sa.Column("decided_ms", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("complaint_id", name="pk_deadlines"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_deadlines_open",
+        "deadlines",
+        ["decide_ms", "channel"],
+        unique=False,
+        sqlite_where=sa.text("decided_ms IS NULL"),
+        postgresql_where=sa.text("decided_ms IS NULL"),
+    )
     _note_births()
+    _note_deadlines()
 
 
 def _note_births() -> None:
@@ -118,3 +138,28 @@ def _note_births() -> None:
             "SELECT :now, 'duty', id, 'duty.owed', '', 'waiting', 'noted at an upgrade' FROM duties ORDER BY id"
         ).bindparams(now=time.time_ns() // 1_000_000)
     )
+
+
+def _note_deadlines() -> None:
+    connection = op.get_bind()
+    after = ""
+    page = sa.text(
+        "SELECT c.id, c.channel, v.document FROM complaints c "
+        "JOIN complaint_versions v ON v.complaint_id = c.id AND v.version = c.version "
+        "WHERE c.kind = 'complaint' AND c.id > :after ORDER BY c.id LIMIT 500"
+    )
+    keep = sa.text("INSERT INTO deadlines (complaint_id, channel, decide_ms) VALUES (:id, :channel, :decide_ms)")
+    while rows := connection.execute(page, {"after": after}).all():
+        after = rows[-1][0]
+        found = [(complaint_id, channel, json.loads(document).get("due")) for complaint_id, channel, document in rows]
+        values = [
+            {
+                "id": complaint_id,
+                "channel": channel,
+                "decide_ms": int(datetime.fromisoformat(due["decide_at"]).timestamp() * 1000),
+            }
+            for complaint_id, channel, due in found
+            if due
+        ]
+        if values:
+            connection.execute(keep, values)
