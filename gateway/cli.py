@@ -111,15 +111,7 @@ def _build_parser() -> argparse.ArgumentParser:
     trace.add_argument("receipt", metavar="RECEIPT")
     trace.add_argument("--json", action="store_true", help="as JSON")
 
-    add("parked", "list set-aside envelopes and parked deliveries")
-    release = add("release", "put parked things back to work")
-    release.add_argument("ids", nargs="+", metavar="ID")
-    dismiss = add("dismiss", "put parked things away for good, with the reason")
-    dismiss.add_argument("ids", nargs="+", metavar="ID")
-    dismiss.add_argument("--why", required=True, type=_take_reason, help="the reason, kept in the history")
-
-    decided = add("decided", "say that the bank has given its decision: the deadline is kept, the customer sees it")
-    decided.add_argument("receipts", nargs="+", metavar="RECEIPT")
+    _add_people(add)
 
     replay = add("replay", "read kept envelopes again with today's rules")
     replay.add_argument("ids", nargs="*", metavar="ID")
@@ -138,6 +130,18 @@ def _build_parser() -> argparse.ArgumentParser:
     add("channels", "what is installed, on, healthy")
     add("systems", "what is installed, on, healthy")
     return parser
+
+
+def _add_people(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    add("parked", "list set-aside envelopes and parked deliveries")
+    release = add("release", "put parked things back to work")
+    release.add_argument("ids", nargs="+", metavar="ID")
+    dismiss = add("dismiss", "put parked things away for good, with the reason")
+    dismiss.add_argument("ids", nargs="+", metavar="ID")
+    dismiss.add_argument("--why", required=True, type=_take_reason, help="the reason, kept in the history")
+
+    decided = add("decided", "say that the bank has given its decision: the deadline is kept, the customer sees it")
+    decided.add_argument("receipts", nargs="+", metavar="RECEIPT")
 
 
 def _add_audit(add: Callable[[str, str], argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
