@@ -99,6 +99,7 @@ class PromiseSettings(_Section):
     forward_s: int = 3_600
     parked_s: int = 86_400
     seal_s: int = 900
+    gap_s: Annotated[int, Field(ge=0)] = 900
     decide_days: int = 15
     decide_soon_days: Annotated[int, Field(ge=0)] = 3
     decide_alarm: bool = False

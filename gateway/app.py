@@ -214,7 +214,9 @@ class Gateway:
                 )
                 self._run(f"notify.{name}", Role.NOTIFY, notify.work)
         if Role.SWEEP in self._roles:
-            sealer = self._sealer = Sealer(store, clock, make_signer(self._master_key), settings.bank.timezone)
+            sealer = self._sealer = Sealer(
+                store, clock, make_signer(self._master_key), settings.bank.timezone, channels=self.channels
+            )
             self._run("seal", Role.SWEEP, sealer.work, SEAL_EVERY_S)
             sweep = Sweep(
                 store,

@@ -10,7 +10,7 @@ A party is a folder `adapters/<party>/`. For each door it offers there is a modu
     simulator.py  the party's own behaviour, for tests and `huiyin simulate`
 
 `gateway.plugins` imports these by the name in the settings. A channel is a `Channel` plus whichever of `Push`,
-`Files`, `Poll` and `Listen` it can do; the machine asks with isinstance.
+`Files`, `Poll`, `Listen` and `Numbers` it can do; the machine asks with isinstance.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -115,6 +115,26 @@ class Poll(Protocol):
     async def poll(self, cursor: str | None) -> Polled: ...
 
     async def confirm(self, polled: Polled) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceNumber:
+    """A number of an envelope that its source counts by. Each `stream` (a mailbox, a day) is counted for itself; it tells
+    nothing about a person.
+    """
+
+    stream: str
+    number: int
+
+
+@runtime_checkable
+class Numbers(Protocol):
+    """The source numbers what it sends, one by one, so that what never came is seen: a number missing between others.
+
+    `find_number` is pure and fast and reads nothing but the source key; None: this one has no number.
+    """
+
+    def find_number(self, source_key: str) -> SourceNumber | None: ...
 
 
 Accept = Callable[[Sequence[Envelope]], Awaitable[Sequence[Accepted]]]

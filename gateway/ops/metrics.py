@@ -51,6 +51,9 @@ heard = Gauge(
     ["channel"],
     registry=registry,
 )
+missing = Gauge(
+    "huiyin_missing", "Numbers of a channel's source that did not come between others", ["channel"], registry=registry
+)
 unsealed_seconds = Gauge(
     "huiyin_unsealed_seconds", "Age of the oldest row of the history that is not sealed", registry=registry
 )

@@ -6,15 +6,16 @@ was written is proven.
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from gateway.contract.clock import Clock
+from gateway.contract.ports import Channel, Numbers, SourceNumber
 from gateway.contract.signing import derive_key
 from gateway.ops import metrics
 from gateway.ops.logs import log
-from gateway.store.chain import Days, Signer
+from gateway.store.chain import Days, Sealing, Signer
 from gateway.store.port import Store
-from gateway.store.sealing import Sealing
 
 EVERY_S = 5.0
 PURPOSE = "audit/chain"
@@ -35,11 +36,17 @@ class Sealer:
         signer: Signer,
         timezone: str,
         *,
+        channels: Mapping[str, Channel] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._clock = clock
-        self._how = Sealing(signer, Days(timezone))
+        numbering = {
+            name: partial(_find_number, name, channel)
+            for name, channel in (channels or {}).items()
+            if isinstance(channel, Numbers)
+        }
+        self._how = Sealing(signer, Days(timezone), numbering)
         self._monotonic = monotonic
         # What could be seen when. Not the rows' own time: clocks jump.
         self._seen: deque[tuple[float, int]] = deque()
@@ -78,3 +85,13 @@ class Sealer:
         while self._seen and self._seen[0][0] <= now - self._store.settle_s:
             self._settled = self._seen.popleft()[1]
         return self._settled
+
+
+def _find_number(name: str, channel: Numbers, source_key: str) -> SourceNumber | None:
+    try:
+        return channel.find_number(source_key)
+    except Exception:
+        # What was written is sealed all the same.
+        metrics.bugs.labels(name).inc()
+        log.exception("number.unfound", channel=name)
+        return None

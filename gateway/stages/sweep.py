@@ -57,6 +57,7 @@ class Sweep:
             self._watch_standings,
             self._watch_balance,
             self._watch_deadlines,
+            self._watch_numbers,
         )
         for part in parts:
             try:
@@ -136,6 +137,16 @@ class Sweep:
                 broken.append(Alarm("decide", "complaint", found.channel, "passed", found.passed, age_s, 0))
             if found.approaching:
                 broken.append(Alarm("decide_soon", "complaint", found.channel, "approaching", found.approaching, 0, 0))
+        return broken
+
+    async def _watch_numbers(self, now: Millis) -> list[Alarm]:
+        limit_s = self._promises.gap_s
+        metrics.missing.clear()
+        broken = []
+        for found in await self._store.read_missing(Millis(now - limit_s * 1000)):
+            metrics.missing.labels(found.channel).set(found.count)
+            age_s = round((now - found.since_ms) / 1000)
+            broken.append(Alarm("gap", "source", found.channel, "missing", found.count, age_s, limit_s))
         return broken
 
 

@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from gateway.contract.ports import SourceNumber
 from gateway.contract.signing import sign, verify
 
 BLOCK_ROWS = 512
@@ -258,6 +259,33 @@ def count_moves(counts: Counts, moves: Sequence[Move], days: Days) -> None:
         of_channel[move.event] = of_channel.get(move.event, 0) + 1
 
 
+# --- a sealer's round ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """What a sealer needs to know of the bank."""
+
+    signer: Signer
+    days: Days
+    find_number: Mapping[str, Callable[[str], SourceNumber | None]] = field(default_factory=dict)
+    """For the channels whose source counts: source key -> number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What one round did. `late`: rows that became visible behind the head. `fault`: the head is not as it was signed,
+    and nothing was sealed. `lost`: another sealer was quicker.
+    """
+
+    rows: int = 0
+    late: Sequence[int] = ()
+    day: str = ""
+    number: int = 0
+    fault: str = ""
+    lost: bool = False
+
+
 # --- tallies -------------------------------------------------------------------------------------------------------
 
 CAME = "came"
@@ -279,7 +307,7 @@ def tally_moves(moves: Sequence[Move], days: Days) -> Counter[Tally]:
     """What the moves change in the tallies of their subject's day, and in those of all days."""
     changes: Counter[Tally] = Counter()
     for move in moves:
-        if move.subject == "complaint" or move.before == move.after:
+        if move.subject not in ("envelope", "duty") or move.before == move.after:
             continue
         subject = "envelope" if move.subject == "envelope" else move.target or "duty"
         place = (subject, move.channel or "-", move.instance or "")

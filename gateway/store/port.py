@@ -12,13 +12,14 @@ from gateway.contract.clock import Millis
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
-from gateway.store.chain import Days, DaySum, Head, Move, Seal, Tally
+from gateway.store.chain import Days, DaySum, Head, Move, Seal, Sealed, Sealing, Tally
 from gateway.store.rows import (
     AlarmCall,
     Balance,
     Deadlines,
     Duty,
     InboxItem,
+    Missing,
     Moved,
     Parked,
     Registered,
@@ -27,7 +28,6 @@ from gateway.store.rows import (
     Target,
     Trace,
 )
-from gateway.store.sealing import Sealed, Sealing
 
 
 class StoreUnavailable(Exception):
@@ -132,7 +132,9 @@ class Store(Protocol):
         """
 
     async def dismiss(self, ids: Sequence[str], why: str, by: str, now: Millis) -> Sequence[bool]:
-        """Set-aside envelopes, and duties that are parked or wait unclaimed. The next step then comes to its turn."""
+        """Set-aside envelopes, duties that are parked or wait unclaimed, and gaps in what a source counts by. The next
+        step then comes to its turn.
+        """
 
     async def reread(self, result: Registered, now: Millis) -> bool:
         """Commit a new complaint version made by a replay (result.item.claim is 0), compare-and-set on the version."""
@@ -185,6 +187,9 @@ class Store(Protocol):
 
     async def read_deadlines(self, now: Millis, within_ms: int) -> Sequence[Deadlines]:
         """Per channel, what is undecided and must be decided before `now + within_ms`; of many only the earliest."""
+
+    async def read_missing(self, until: Millis) -> Sequence[Missing]:
+        """Per channel, the numbers of its source that are missing since `until` or longer."""
 
     async def decide(self, receipt: Receipt, by: str, now: Millis) -> bool:
         """The bank has given its decision: the deadline is kept, and the history says `complaint.closed`. False: there

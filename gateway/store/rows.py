@@ -197,7 +197,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parked:
-    """One thing that waits for a person: a set-aside envelope or a parked duty."""
+    """One thing that waits for a person: a set-aside envelope, a parked duty, or a gap in what a source counts by."""
 
     subject: str
     id: str
@@ -256,6 +256,15 @@ class Deadlines:
     approaching: int
     passed: int
     first_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """How many numbers of a channel's source are missing, and since when the first is."""
+
+    channel: str
+    count: int
+    since_ms: int
 
 
 @dataclass(frozen=True, slots=True)

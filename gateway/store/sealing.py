@@ -9,18 +9,19 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 
 import orjson
-from sqlalchemy import BigInteger, Integer, and_, bindparam, func, insert, select, update
+from sqlalchemy import Integer, and_, bindparam, func, insert, select, update
 
 from gateway.contract.clock import Millis
 from gateway.store.chain import (
     BLOCK_ROWS,
     LATE_ROWS,
     Counts,
-    Days,
     DaySum,
     Head,
     Move,
     Seal,
+    Sealed,
+    Sealing,
     Signer,
     Tally,
     count_moves,
@@ -30,6 +31,7 @@ from gateway.store.chain import (
     tally_moves,
     to_json,
 )
+from gateway.store.numbering import Numbered, note_numbers
 from gateway.store.plan import Ask, Plan, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.tables import (
     chain,
@@ -82,8 +84,12 @@ MOVES_BETWEEN = Statement(
     ("after", "upto", "limit"),
 )
 _MOVES_AT = Statement(_MOVES.where(is_in(history.c.seq, "seqs")), ("seqs",))
-_MOVES_OF_BLOCK = Statement(
-    _MOVES.where(late_rows.c.block == bindparam("of_block", type_=BigInteger)).order_by(history.c.seq), ("of_block",)
+_LATE_OF_BLOCK = Statement(
+    select(late_rows.c.seq)
+    .where(late_rows.c.block == bindparam("block"))
+    .order_by(late_rows.c.seq)
+    .limit(bindparam("limit", type_=Integer)),
+    ("block", "limit"),
 )
 _NEWEST = Statement(select(func.max(history.c.seq)), ())
 _HEAD_COLUMNS = [column for column in chain.c if column.name != "id"]
@@ -128,6 +134,7 @@ _MOVE_TALLY = Statement(
     .values(count=bindparam("to_count")),
     ("to_count", "at_day", "at_subject", "at_channel", "at_instance", "at_state"),
 )
+_SOURCE_KEYS = Statement(select(envelopes.c.id, envelopes.c.source_key).where(is_in(envelopes.c.id, "ids")), ("ids",))
 _HEARD = Statement(select(heard.c.channel, heard.c.last_ms), ())
 _HEAR = Statement(
     update(heard).where(heard.c.channel == bindparam("at_channel")).values(last_ms=bindparam("to_ms")),
@@ -136,28 +143,6 @@ _HEAR = Statement(
 _HEAR_FIRST = Statement(
     insert(heard).values(channel=bindparam("channel"), last_ms=bindparam("last_ms")), ("channel", "last_ms")
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Sealing:
-    """What a sealer needs to know of the bank."""
-
-    signer: Signer
-    days: Days
-
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """What one round did. `late`: rows that became visible behind the head. `fault`: the head is not as it was signed,
-    and nothing was sealed. `lost`: another sealer was quicker.
-    """
-
-    rows: int = 0
-    late: Sequence[int] = ()
-    day: str = ""
-    number: int = 0
-    fault: str = ""
-    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +155,7 @@ class Prepared:
     day_sum: DaySum | None
     moves: Sequence[Move]
     late: Sequence[Move]
+    numbers: Sequence[Numbered] = ()
 
 
 def read_newest() -> Plan[int]:
@@ -214,7 +200,8 @@ def prepare(upto: int, sealing: Sealing, now: Millis) -> Plan[Prepared | Sealed]
         rows=head.rows + len(rows) + len(late),
         counts=to_json(counts, sort=True).decode(),
     )
-    return Prepared(head, _sign(after, sealing.signer), seal, None, rows, late)
+    numbers = yield from _find_numbers([*rows, *late], sealing)
+    return Prepared(head, _sign(after, sealing.signer), seal, None, rows, late, numbers)
 
 
 def append(prepared: Prepared, sealing: Sealing, now: Millis) -> Plan[bool]:
@@ -235,6 +222,7 @@ def append(prepared: Prepared, sealing: Sealing, now: Millis) -> Plan[bool]:
     moves = [*prepared.moves, *prepared.late]
     yield from _add_tallies(tally_moves(moves, sealing.days))
     yield from _hear(moves)
+    yield from note_numbers(prepared.numbers, now)
     return True
 
 
@@ -257,7 +245,8 @@ def read_moves(after: int, upto: int, limit: int) -> Plan[list[Move]]:
 
 def read_late(block: int) -> Plan[list[Move]]:
     """The rows that a block sealed belatedly, in order."""
-    return [Move(*row) for row in (yield Ask(_MOVES_OF_BLOCK, (block,)))]
+    seqs = [row[0] for row in (yield Ask(_LATE_OF_BLOCK, (block, LATE_ROWS + 1)))]
+    return sorted(Move(*row) for row in (yield from ask_for(_MOVES_AT, seqs)))
 
 
 def read_heard() -> Plan[dict[str, int]]:
@@ -311,6 +300,22 @@ def _find_late(head: Head, now: Millis) -> Plan[list[Move]]:
     found += [Move(*row) for row in (yield from ask_for(_MOVES_AT, narrow))]
     fresh = {move.seq: move for move in found if move.late_block is None and move.seq <= head.last_seq}
     return [fresh[seq] for seq in sorted(fresh)[:LATE_ROWS]]
+
+
+def _find_numbers(moves: Sequence[Move], sealing: Sealing) -> Plan[list[Numbered]]:
+    """Of what was accepted on channels whose source counts."""
+    channels = {
+        move.subject_id: move.channel
+        for move in moves
+        if move.event == "envelope.accepted" and move.channel in sealing.find_number
+    }
+    numbers = []
+    for envelope_id, source_key in (yield from ask_for(_SOURCE_KEYS, list(channels))):
+        channel = channels[envelope_id] or ""
+        found = sealing.find_number[channel](source_key)
+        if found is not None:
+            numbers.append(Numbered(channel, found.stream, found.number))
+    return numbers
 
 
 def _add_tallies(changes: Counter[Tally]) -> Plan[None]:

@@ -8,9 +8,9 @@ from gateway.contract.clock import Clock, Millis
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
-from gateway.store import asking, conserving, deciding, promising, registering, sealing, settling
+from gateway.store import asking, conserving, deciding, numbering, promising, registering, sealing, settling
 from gateway.store.accepting import Call, DrawReceipt, Outcome
-from gateway.store.chain import Days, DaySum, Head, Move, Seal, Tally
+from gateway.store.chain import Days, DaySum, Head, Move, Seal, Sealed, Sealing, Tally
 from gateway.store.plan import Plan, Put, Statement, insert_into
 from gateway.store.rows import (
     AlarmCall,
@@ -18,6 +18,7 @@ from gateway.store.rows import (
     Deadlines,
     Duty,
     InboxItem,
+    Missing,
     Moved,
     Parked,
     Registered,
@@ -26,7 +27,6 @@ from gateway.store.rows import (
     Target,
     Trace,
 )
-from gateway.store.sealing import Sealed, Sealing
 from gateway.store.tables import probes
 
 T = TypeVar("T")
@@ -187,6 +187,9 @@ class SqlStore:
 
     async def read_deadlines(self, now: Millis, within_ms: int) -> Sequence[Deadlines]:
         return await self._engine.read(lambda: promising.read_deadlines(now, within_ms))
+
+    async def read_missing(self, until: Millis) -> Sequence[Missing]:
+        return await self._engine.read(lambda: numbering.read_missing(until))
 
     async def decide(self, receipt: Receipt, by: str, now: Millis) -> bool:
         return await self._engine.write("decide", lambda: promising.decide(receipt, by, now))

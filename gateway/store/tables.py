@@ -317,3 +317,28 @@ deadlines = Table(
     _index_where("ix_deadlines_open", "decided_ms IS NULL", "decide_ms", "channel"),
     sqlite_with_rowid=False,
 )
+
+# --- what a source counts by: see numbering.py ---------------------------------------------------------------------
+
+source_streams = Table(
+    "source_streams",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("stream", Text, primary_key=True),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+source_gaps = Table(
+    "source_gaps",
+    metadata,
+    _id("id", primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    Index("ix_source_gaps_place", "channel", "stream", "first"),
+    sqlite_with_rowid=False,
+)

@@ -1,5 +1,7 @@
 """Who is told what, and how often. Doubles: the clock and a notifier; everything else is real."""
 
+import io
+import json
 import string
 import tomllib
 from importlib.resources import files
@@ -7,17 +9,21 @@ from importlib.resources import files
 import pytest
 from structlog.testing import capture_logs
 
+from adapters.hotline.channel import open_channel as open_hotline
+from adapters.hotline.settings import ChannelSettings as HotlineSettings
 from config.settings import AlarmSettings, PromiseSettings
 from gateway.contract.clock import Millis
+from gateway.contract.draft import Draft
+from gateway.contract.envelope import Envelope
 from gateway.contract.errors import Rejected, TryLater
-from gateway.contract.ports import Purpose
+from gateway.contract.ports import Purpose, SourceNumber
 from gateway.contract.receipt import Receipt
 from gateway.ops import metrics
 from gateway.stages.alarms import Alarms
 from gateway.stages.seal import Sealer, make_signer
 from gateway.stages.sweep import Sweep
 from gateway.stages.words import ALARM_LINES, Alarm, Words
-from tests.stages.conftest import DUTY, HEAD, URGENT, House, OpenHouse, Post, make_call
+from tests.stages.conftest import CALM, DUTY, HEAD, URGENT, House, OpenHouse, Post, make_call
 from tests.store.chains import tamper
 
 ZONE = "Asia/Shanghai"
@@ -240,6 +246,44 @@ async def test_deadlines_are_counted_and_where_decisions_are_told_alarmed_until_
     assert await find_alarms(watching) == {}
 
 
+async def test_calls_that_never_came_are_an_alarm_until_somebody_says_why(open_bank: OpenHouse):
+    bank = open_bank(notices={})
+    settings = {"keys": ["k" * 16], "call_numbers": "(?P<stream>[0-9]{8}-)(?P<number>[0-9]+)"}
+    channel = open_hotline("95561", HotlineSettings.model_validate(settings), bank.house)
+    sealer = Sealer(bank.store, bank.bench.clock, make_signer(bytes(32)), ZONE, channels={"95561": channel})
+    for call_id in ("20250615-0001", "20250615-0004", "20250616-0009", "unnumbered"):
+        source = json.dumps({"call_id": call_id, "turns": [{"role": "customer", "text": CALM}]}).encode()
+        await bank.accept(*channel.split(io.BytesIO(source), "call.json", None))
+    await bank.register.work()
+    await sealer.finish(5)
+    sweep = open_sweep(bank, {"to": []})
+    assert await find_alarms(sweep) == {}, "it may still be on its way"
+    bank.advance(900)
+    assert await find_alarms(sweep) == {"gap": 2}
+    assert metrics.missing.labels("95561")._value.get() == 2
+    (gap,) = await bank.store.parked(10)
+    assert gap.detail == "20250615-2 to 20250615-3 did not come"
+    await bank.store.dismiss([gap.id], "calls of the acceptance test", "test", bank.bench.clock.now)
+    await sealer.finish(5)
+    assert await find_alarms(sweep) == {}
+
+
+async def test_a_channel_that_cannot_tell_its_number_keeps_nothing_from_being_sealed(open_bank: OpenHouse):
+    class Broken:
+        def draft(self, envelope: Envelope) -> Draft:
+            raise NotImplementedError
+
+        def find_number(self, source_key: str) -> SourceNumber | None:
+            raise ValueError(source_key)
+
+    bank = open_bank(notices={})
+    await leave(bank)
+    sealer = Sealer(bank.store, bank.bench.clock, make_signer(bytes(32)), ZONE, channels={"95561": Broken()})
+    with capture_logs() as logs:
+        assert await sealer.work() == 1
+    assert [line["event"] for line in logs] == ["number.unfound"]
+
+
 async def test_one_watch_that_fails_does_not_end_the_others(open_bank: OpenHouse):
     bank = open_bank(notices={"duty": Post()})
     await leave(bank)
@@ -256,6 +300,7 @@ async def test_one_watch_that_fails_does_not_end_the_others(open_bank: OpenHouse
 # --- words ---------------------------------------------------------------------------------------------------------
 
 PROMISES = {
+    "gap",
     "register",
     "set_aside",
     "forward",

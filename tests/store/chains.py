@@ -4,8 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from gateway.contract.clock import Millis
-from gateway.store.chain import Days, Signer
-from gateway.store.sealing import Sealed, Sealing
+from gateway.store.chain import Days, Sealed, Sealing, Signer
 from gateway.store.sqlite import SqliteStore
 from gateway.store.verifying import Broken, Verified, verify_chain
 from tests.store.conftest import NOW, Bench, make_duty, make_envelope, register_one

@@ -6,8 +6,8 @@ import pytest
 
 from gateway.contract.clock import Millis
 from gateway.store import sealing
-from gateway.store.chain import Days, find_gaps, read_gaps
-from gateway.store.sealing import LATE_LOOK_MS, MOVES_BETWEEN, Sealing
+from gateway.store.chain import Days, Sealed, Sealing, find_gaps, read_gaps
+from gateway.store.sealing import LATE_LOOK_MS, MOVES_BETWEEN
 from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite_connection import connect, explain
 from gateway.store.verifying import Broken, verify_chain
@@ -60,7 +60,7 @@ async def test_of_two_sealers_one_finds_that_the_other_was_quicker(store: Sqlite
     )
     engine = store._engine
     prepared = await engine.read(lambda: sealing.prepare(3, HOW, NOW))
-    assert isinstance(prepared, sealing.Sealed)
+    assert isinstance(prepared, Sealed)
     await store.accept([make_envelope("k9")])
     prepared = await engine.read(lambda: sealing.prepare(4, HOW, NOW))
     assert isinstance(prepared, sealing.Prepared)

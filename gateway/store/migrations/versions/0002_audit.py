@@ -1,4 +1,4 @@
-"""The chain over the history with its daily sums, the tallies, the alarms and the deadlines of decisions.
+"""The chain over the history with its daily sums, the tallies, alarms, deadlines, and the numbers sources count by.
 
 Only adds: a program of the version before can go on working beside this. Duties that are there already get the row of
 history that every new one is born with, at the time of this upgrade: without it they could not be counted as owed.
@@ -126,6 +126,27 @@ def upgrade() -> None:
         sqlite_where=sa.text("decided_ms IS NULL"),
         postgresql_where=sa.text("decided_ms IS NULL"),
     )
+    op.create_table(
+        "source_streams",
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("stream", sa.Text(), nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("channel", "stream", name="pk_source_streams"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "source_gaps",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("stream", sa.Text(), nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.Column("since_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_source_gaps"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_source_gaps_place", "source_gaps", ["channel", "stream", "first"], unique=False)
     _note_births()
     _note_deadlines()
 
