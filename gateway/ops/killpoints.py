@@ -23,6 +23,8 @@ POINTS = (
     "notify.after_send",
     "settle.before_commit",
     "settle.after_commit",
+    "seal.before_commit",
+    "seal.after_commit",
 )
 
 

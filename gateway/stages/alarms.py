@@ -18,6 +18,8 @@ from gateway.stages.words import Alarm, Words
 from gateway.store.port import Store
 from gateway.store.rows import AlarmCall
 
+LONGEST_MS = 600_000
+"""Nobody is waited for longer than that before another attempt."""
 LIMIT_S = 30.0
 """A notifier that hangs longer is given up."""
 
@@ -72,6 +74,8 @@ class Alarms:
 
     def _is_time(self, call: AlarmCall, ripe_ms: int, now: Millis) -> bool:
         """Something new since the last word, or the last word is long ago."""
+        if call.told_ms > now or call.due_ms > now + LONGEST_MS:
+            return True  # a clock had run ahead
         if now < call.due_ms:
             return False
         gone_ms = now - call.told_ms

@@ -4,6 +4,7 @@ Beside the way of a complaint: nothing waits for a seal, and a sealer that is aw
 was written is proven.
 """
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -55,6 +56,14 @@ class Sealer:
         """What is wrong with the head of the chain; nothing is sealed until a person has looked."""
 
     async def work(self) -> int:
+        """As below. Rests as long as it worked, so that a long history to catch up with does not press on the door."""
+        begin = self._monotonic()
+        done = await self.seal()
+        if done:
+            await asyncio.sleep(self._monotonic() - begin)
+        return done
+
+    async def seal(self) -> int:
         """Seals one block, or sums one day. Returns what it did: while it is not 0 there may be more."""
         sealed = await self._store.seal(await self._find_settled(), self._how, self._clock.now_ms())
         self.fault = sealed.fault
@@ -70,12 +79,13 @@ class Sealer:
             log.error("audit.late_row", row=seq, block=sealed.number)
         if sealed.day:
             log.info("audit.day_summed", day=sealed.day, block=sealed.number)
-        return sealed.rows + len(sealed.late) + bool(sealed.day) + sealed.lost
+        # Where another sealer was quicker, it goes on and this one waits.
+        return sealed.rows + len(sealed.late) + bool(sealed.day)
 
     async def finish(self, limit_s: float) -> None:
         """Seal what is left before the gateway stops, for so long."""
         until = self._monotonic() + limit_s
-        while self._monotonic() < until and await self.work():
+        while self._monotonic() < until and await self.seal():
             pass
 
     async def _find_settled(self) -> int:

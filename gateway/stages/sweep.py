@@ -117,8 +117,9 @@ class Sweep:
             metrics.heard.labels(channel).set(at_ms / 1000)
         broken = []
         for channel, limit_s in self._expected.items():
-            # Nobody can have been heard while nobody listened.
-            silent_s = (now - max(balance.heard.get(channel, 0), self._began)) / 1000
+            at_ms = balance.heard.get(channel, 0)
+            # Nobody can have been heard while nobody listened. A time still to come is of a clock that ran ahead.
+            silent_s = (now - max(at_ms if at_ms <= now else 0, self._began)) / 1000
             if silent_s > limit_s:
                 broken.append(Alarm("silence", "channel", channel, "silent", 1, round(silent_s), limit_s))
         return broken

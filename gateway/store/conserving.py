@@ -43,8 +43,7 @@ def check_balance(days: Days, *, recount: bool = False) -> Plan[Balance]:
     """`recount` counts finished things as well, which reads all of them."""
     tail = yield from _read_tail()
     last = yield from read_heard()
-    for channel, at_ms in find_last_accepted(tail).items():
-        last[channel] = max(at_ms, last.get(channel, 0))
+    last |= find_last_accepted(tail)
     unsealed_ms = min(move.at_ms for move in tail) if tail else None
     if len(tail) > TAIL_LIMIT:
         return Balance(unsealed=len(tail), unsealed_ms=unsealed_ms, behind=True, heard=last)

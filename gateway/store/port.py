@@ -197,7 +197,7 @@ class Store(Protocol):
         """
 
     async def note_alarms(self, keys: Collection[str], now: Millis) -> Mapping[str, int]:
-        """These alarms stand now, and no others. Returns since when each does."""
+        """These alarms stand now. Returns since when each does; one that no node has seen for a minute is solved."""
 
     async def read_calls(self) -> Mapping[str, AlarmCall]: ...
 

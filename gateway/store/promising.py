@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import Integer, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Integer, bindparam, case, delete, func, select, update
 
 from gateway.contract.clock import Millis
 from gateway.contract.receipt import Receipt
@@ -13,6 +13,9 @@ from gateway.store.tables import alarm_calls, alarms, complaints, deadlines
 
 DEADLINE_LIMIT = 10_000
 """Deadlines looked at: where nobody ever says that something is decided, they grow without end."""
+
+UNSEEN_MS = 60_000
+"""How long nobody must have seen an alarm for it to count as solved: another node may see what this one does not."""
 
 _KEEP_DEADLINE = insert_into(deadlines)
 _KNOWN_DEADLINES = Statement(select(deadlines.c.complaint_id).where(is_in(deadlines.c.complaint_id, "ids")), ("ids",))
@@ -42,8 +45,11 @@ _DECIDE = Statement(
     update(deadlines).where(deadlines.c.complaint_id == bindparam("at_id")).values(decided_ms=bindparam("now")),
     ("now", "at_id"),
 )
-_ALARMS = Statement(select(alarms.c.key, alarms.c.since_ms), ())
-_RAISE = Statement(insert(alarms).values(key=bindparam("key"), since_ms=bindparam("now")), ("key", "now"))
+_ALARMS = Statement(select(*alarms.c), ())
+_RAISE = insert_into(alarms)
+_SEE = Statement(
+    update(alarms).where(alarms.c.key == bindparam("at_key")).values(seen_ms=bindparam("now")), ("now", "at_key")
+)
 _SOLVE = Statement(delete(alarms).where(alarms.c.key == bindparam("at_key")), ("at_key",))
 _CALLS = Statement(select(*alarm_calls.c), ())
 _CALL = Statement(
@@ -93,16 +99,19 @@ def decide(receipt: Receipt, by: str, now: Millis) -> Plan[bool]:
 # --- alarms --------------------------------------------------------------------------------------------------------
 
 
-def read_alarms() -> Plan[dict[str, int]]:
-    return {row[0]: row[1] for row in (yield Ask(_ALARMS))}
+def has_alarms() -> Plan[bool]:
+    return bool((yield Ask(_ALARMS)))
 
 
 def note_alarms(keys: Collection[str], now: Millis) -> Plan[Mapping[str, int]]:
-    """These alarms stand now, no others. Returns since when each does."""
-    known = yield from read_alarms()
-    yield from put(_RAISE, [(key, now) for key in sorted(keys) if key not in known])
-    yield from put(_SOLVE, [(key,) for key in known if key not in keys])
-    return {key: known.get(key, now) for key in keys}
+    """See Store.note_alarms."""
+    known = {row[0]: (row[1], row[2]) for row in (yield Ask(_ALARMS))}
+    yield from put(_RAISE, [(key, now, now) for key in sorted(keys) if key not in known])
+    yield from put(_SEE, [(now, key) for key in sorted(keys) if key in known])
+    gone = [key for key, (_, seen_ms) in known.items() if key not in keys and not 0 <= now - seen_ms < UNSEEN_MS]
+    yield from put(_SOLVE, [(key,) for key in sorted(gone)])
+    # A time still to come is of a clock that ran ahead.
+    return {key: min(known[key][0], now) if key in known else now for key in keys}
 
 
 def read_calls() -> Plan[dict[str, AlarmCall]]:

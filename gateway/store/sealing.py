@@ -46,8 +46,8 @@ from gateway.store.tables import (
     tallies,
 )
 
-LATE_LOOK_MS = 3_600_000
-"""How long the gaps of a block are watched for rows that become visible late."""
+LATE_BLOCKS = 2_000
+"""How many blocks more the gaps of one are watched for rows that become visible late. No time: clocks jump."""
 DAY_RESTS_MS = 300_000
 """How long after midnight a day without further rows is summed."""
 _WIDE_GAP = 1_000
@@ -103,9 +103,7 @@ _MOVE_HEAD = Statement(
 _KEEP_SEAL = insert_into(seals)
 _KEEP_SUM = insert_into(sums)
 _KEEP_LATE = insert_into(late_rows)
-_GAPS = Statement(
-    select(seals.c.gaps).where(seals.c.gaps != word(""), seals.c.sealed_ms > bindparam("since")), ("since",)
-)
+GAPS = Statement(select(seals.c.gaps).where(seals.c.gaps != word(""), seals.c.number > bindparam("after")), ("after",))
 _SEALS = Statement(
     select(*seals.c)
     .where(seals.c.number > bindparam("after"))
@@ -183,7 +181,7 @@ def prepare(upto: int, sealing: Sealing, now: Millis) -> Plan[Prepared | Sealed]
         return Prepared(head, _sign(after, sealing.signer), None, day_sum, (), ())
     day = head.day or (days.find(rows[0].at_ms) if rows else today)
     rows = rows[: next((n for n, row in enumerate(rows) if _is_over(day, days.find(row.at_ms), today)), len(rows))]
-    late = yield from _find_late(head, now)
+    late = yield from _find_late(head)
     if not rows and not late:
         return Sealed()
     last_seq = rows[-1].seq if rows else head.last_seq
@@ -254,12 +252,11 @@ def read_heard() -> Plan[dict[str, int]]:
 
 
 def find_last_accepted(moves: Sequence[Move]) -> dict[str, int]:
-    """When each channel last had something accepted, in milliseconds."""
-    last: dict[str, int] = {}
-    for move in moves:
-        if move.event == "envelope.accepted" and move.channel is not None:
-            last[move.channel] = max(move.at_ms, last.get(move.channel, 0))
-    return last
+    """When each channel last had something accepted, in milliseconds. The last is that with the highest number: a clock
+    that ran ahead for a moment must not hide a channel's silence.
+    """
+    accepted = (move for move in moves if move.event == "envelope.accepted" and move.channel is not None)
+    return {move.channel or "": move.at_ms for move in sorted(accepted)}
 
 
 def _is_over(day: str, next_day: str, today: str) -> bool:
@@ -288,10 +285,10 @@ def _make_sum(head: Head, signer: Signer, now: Millis) -> DaySum:
     return replace(unsigned, signature=signer.sign(unsigned.to_message(head.sum_signature)))
 
 
-def _find_late(head: Head, now: Millis) -> Plan[list[Move]]:
+def _find_late(head: Head) -> Plan[list[Move]]:
     narrow: list[int] = []
     found: list[Move] = []
-    for (gaps,) in (yield Ask(_GAPS, (now - LATE_LOOK_MS,))):
+    for (gaps,) in (yield Ask(GAPS, (head.number - LATE_BLOCKS,))):
         for first, last in read_gaps(gaps):
             if last - first < _WIDE_GAP:
                 narrow += range(first, last + 1)
@@ -330,4 +327,4 @@ def _hear(moves: Sequence[Move]) -> Plan[None]:
     last = find_last_accepted(moves)
     known = (yield from read_heard()) if last else {}
     yield from put(_HEAR_FIRST, [(channel, at) for channel, at in last.items() if channel not in known])
-    yield from put(_HEAR, [(at, channel) for channel, at in last.items() if channel in known and at > known[channel]])
+    yield from put(_HEAR, [(at, channel) for channel, at in last.items() if channel in known])

@@ -195,9 +195,8 @@ class SqlStore:
         return await self._engine.write("decide", lambda: promising.decide(receipt, by, now))
 
     async def note_alarms(self, keys: Collection[str], now: Millis) -> Mapping[str, int]:
-        known = await self._engine.read(promising.read_alarms)
-        if known.keys() == set(keys):
-            return known  # nearly always: nothing is written
+        if not keys and not await self._engine.read(promising.has_alarms):
+            return {}  # nearly always: nothing is written
         return await self._engine.write("alarm", lambda: promising.note_alarms(keys, now))
 
     async def read_calls(self) -> Mapping[str, AlarmCall]:

@@ -220,7 +220,7 @@ seals = Table(
     Column("digest", LargeBinary(32), nullable=False),
     # Four bytes per row, to say which row was changed. The proof is the digest.
     Column("checks", LargeBinary, nullable=False),
-    _index_where("ix_seals_gaps", "gaps <> ''", "sealed_ms"),
+    _index_where("ix_seals_gaps", "gaps <> ''", "number"),
 )
 
 chain = Table(
@@ -292,6 +292,7 @@ alarms = Table(
     metadata,
     Column("key", Text, primary_key=True),
     Column("since_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 

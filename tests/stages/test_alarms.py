@@ -114,6 +114,35 @@ async def test_a_restart_and_a_second_node_repeat_nothing(open_bank: OpenHouse):
     assert len(watch(bank).sent) == 1
 
 
+async def test_a_clock_that_ran_ahead_for_a_moment_silences_nobody(open_bank: OpenHouse):
+    bank = open_bank(notices={"duty": Post()})
+    await leave(bank)
+    sweep = open_sweep(bank, expected={"95561": 600})
+    bank.advance(365 * DAY_S)
+    await bank.accept(make_call())
+    with capture_logs():
+        await sweep.work()
+    assert len(watch(bank).sent) == 1
+    bank.advance(-365 * DAY_S + 61)
+    with capture_logs():
+        await sweep.work()
+    assert len(watch(bank).sent) == 2
+    assert "95561: 2 accepted" in watch(bank).sent[-1].text
+    bank.advance(600)
+    with capture_logs():
+        await sweep.work()
+    assert "95561: nothing has come in for 11 min" in watch(bank).sent[-1].text
+
+
+async def test_an_alarm_that_one_node_does_not_see_is_no_new_one_at_the_other(open_bank: OpenHouse):
+    bank = open_bank(notices={"duty": Post()})
+    seeing, other = open_sweep(bank, find_fault=lambda: "broken"), open_sweep(bank)
+    for _ in range(100):
+        await sweep_for(bank, seeing, 15)
+        await sweep_for(bank, other, 15)
+    assert len(watch(bank).sent) == 1
+
+
 @pytest.mark.parametrize("failure", [TryLater("away"), Rejected("no"), RuntimeError("bug")])
 async def test_a_notifier_that_fails_is_tried_again_under_the_same_id_and_ends_nothing(
     open_bank: OpenHouse, failure: Exception

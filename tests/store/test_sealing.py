@@ -7,7 +7,7 @@ import pytest
 from gateway.contract.clock import Millis
 from gateway.store import sealing
 from gateway.store.chain import Days, Sealed, Sealing, find_gaps, read_gaps
-from gateway.store.sealing import LATE_LOOK_MS, MOVES_BETWEEN
+from gateway.store.sealing import GAPS, MOVES_BETWEEN
 from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite_connection import connect, explain
 from gateway.store.verifying import Broken, verify_chain
@@ -142,11 +142,18 @@ async def test_a_late_row_cannot_be_forged_changed_or_taken_away(store: SqliteSt
         assert await find_break(store) == "", "the test itself put everything back"
 
 
-async def test_gaps_are_watched_for_an_hour_and_later_a_row_there_counts_as_put_in(store: SqliteStore, bench: Bench):
+async def test_gaps_are_watched_for_many_blocks_and_later_a_row_there_counts_as_put_in(
+    store: SqliteStore, bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sealing, "LATE_BLOCKS", 2)
     write_row(bench, 3)
     await seal_all(store)
+    await store.accept([make_envelope("k1")])
+    await seal_all(store, NOW + 365 * DAY_MS)
+    write_row(bench, 1)
+    assert [sealed.late for sealed in await seal_all(store)][-1] == [1], "whatever the clock says"
     write_row(bench, 2)
-    assert [sealed.late for sealed in await seal_all(store, NOW + LATE_LOOK_MS)] == [[]]
+    assert await seal_all(store) == []
     assert "Row 2 was put in later" in await find_break(store)
 
 
@@ -247,6 +254,7 @@ def test_a_time_beyond_all_calendars_has_a_day_too(at: int):
 def test_reading_rows_to_seal_walks_the_history_by_number_and_everything_else_by_key(bench: Bench):
     connection = connect(bench.path, write=False)
     plan = explain(connection, MOVES_BETWEEN)
+    assert explain(connection, GAPS) == ["SEARCH seals USING INDEX ix_seals_gaps (number>?)"]
     connection.close()
     assert plan[0] == "SEARCH history USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
     assert all("SCAN" not in line and "TEMP" not in line for line in plan), plan

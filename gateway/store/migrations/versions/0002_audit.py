@@ -34,7 +34,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_seals_gaps",
         "seals",
-        ["sealed_ms"],
+        ["number"],
         unique=False,
         sqlite_where=sa.text("gaps <> ''"),
         postgresql_where=sa.text("gaps <> ''"),
@@ -97,6 +97,7 @@ def upgrade() -> None:
         "alarms",
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("since_ms", sa.BigInteger(), nullable=False),
+        sa.Column("seen_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_alarms"),
         sqlite_with_rowid=False,
     )
