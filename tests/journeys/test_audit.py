@@ -129,3 +129,11 @@ language = "en"
             assert "channel mail: nothing has come in for" in mail.text
         finally:
             await asyncio.to_thread(bank.__exit__, None, None, None)
+
+
+def test_an_alarm_that_nobody_could_get_refuses_to_start(tmp_path: Path) -> None:
+    bank = Bank(tmp_path)
+    with bank.config.open("a", encoding="utf-8") as file:
+        file.write('[alarms]\nto = [ { notice = "pigeon", to = "duty@bank.example" } ]\n')
+    assert "escalation and alarms: there is no notice pigeon" in bank.refuse("check")
+    assert "there is no notice 'pigeon'" in bank.refuse("serve", "--port", "0")
