@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, select, update
 from gateway.contract.clock import Millis
 from gateway.states import DUTY_MOVES, ENVELOPE_MOVES, DutyState, EnvelopeState
 from gateway.store.accepting import WRITE_HISTORY, DrawReceipt, draw_one
-from gateway.store.numbering import dismiss_gaps
+from gateway.store.missing import dismiss_gaps
 from gateway.store.plan import Plan, Row, Statement, ask_for, is_in, put
 from gateway.store.rows import Target
 from gateway.store.settling import DISMISS, LET_NEXT_GO

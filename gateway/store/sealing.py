@@ -31,7 +31,7 @@ from gateway.store.chain import (
     tally_moves,
     to_json,
 )
-from gateway.store.numbering import Numbered, note_numbers
+from gateway.store.missing import Numbered, note_numbers
 from gateway.store.plan import Ask, Plan, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.tables import (
     chain,

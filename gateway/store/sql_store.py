@@ -8,7 +8,7 @@ from gateway.contract.clock import Clock, Millis
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
-from gateway.store import asking, conserving, deciding, numbering, promising, registering, sealing, settling
+from gateway.store import asking, conserving, deciding, missing, promising, registering, sealing, settling
 from gateway.store.accepting import Call, DrawReceipt, Outcome
 from gateway.store.chain import Days, DaySum, Head, Move, Seal, Sealed, Sealing, Tally
 from gateway.store.plan import Plan, Put, Statement, insert_into
@@ -189,7 +189,7 @@ class SqlStore:
         return await self._engine.read(lambda: promising.read_deadlines(now, within_ms))
 
     async def read_missing(self, until: Millis) -> Sequence[Missing]:
-        return await self._engine.read(lambda: numbering.read_missing(until))
+        return await self._engine.read(lambda: missing.read_missing(until))
 
     async def decide(self, receipt: Receipt, by: str, now: Millis) -> bool:
         return await self._engine.write("decide", lambda: promising.decide(receipt, by, now))

@@ -319,7 +319,7 @@ deadlines = Table(
     sqlite_with_rowid=False,
 )
 
-# --- what a source counts by: see numbering.py ---------------------------------------------------------------------
+# --- what a source counts by: see missing.py ---------------------------------------------------------------------
 
 source_streams = Table(
     "source_streams",

@@ -5,7 +5,7 @@ import pytest
 from gateway.contract.clock import Millis
 from gateway.contract.ports import SourceNumber
 from gateway.store.chain import Sealing
-from gateway.store.numbering import GAP_AROUND, HIGHEST
+from gateway.store.missing import GAP_AROUND, HIGHEST
 from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite_connection import connect, explain
 from tests.store.chains import DAYS, SIGNER, find_break, seal_all
