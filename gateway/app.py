@@ -20,11 +20,11 @@ from gateway.contract.ports import Channel, Listen, Notifier, Poll, Push, System
 from gateway.intake.accept import Acceptance
 from gateway.intake.acknowledge_page import AcknowledgePage, write_answer_link
 from gateway.intake.health import Health
-from gateway.intake.numbers import draw_receipt
 from gateway.intake.polling import Polling
 from gateway.intake.server import Intake
 from gateway.intake.status_page import StatusPage
 from gateway.ops.logs import log
+from gateway.ops.memory import settle_memory
 from gateway.ops.time import SystemClock
 from gateway.roles import ALL, Role
 from gateway.stages.alarms import Alarms
@@ -76,7 +76,6 @@ def open_store(settings: Settings) -> Store:
     """Raises SettingsError as above."""
     return SqliteStore(
         find_store_url(settings),
-        draw_receipt=draw_receipt,
         clock=SystemClock(),
         queue_limit=settings.store.queue_limit,
         min_free_mb=settings.store.min_free_mb,
@@ -277,6 +276,7 @@ async def serve(settings: Settings, roles: frozenset[Role], announce: Callable[[
     await gateway.start()
     if announce:
         announce(gateway)
+    settle_memory()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

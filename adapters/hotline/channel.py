@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
@@ -75,7 +76,7 @@ class Hotline:
 
     def receive(self, call: Call) -> Sequence[Envelope]:
         authenticity = self._access.check(call)
-        media_type = call.media_type
+        media_type, charset = _read_type(call.headers.get("content-type", ""))
         if media_type and media_type not in _TYPES and not media_type.endswith("+json"):
             raise Refused(
                 "unsupported_media_type",
@@ -85,7 +86,7 @@ class Hotline:
         asked = call.query.get("format", "")
         if asked and asked not in FORMATS:
             raise Refused("unknown_format", f"`format` is one of: {', '.join(FORMATS)}.", fields={"format": "unknown"})
-        value = self._parse(call)
+        value = _parse_pushed(call.body, media_type, charset)
         known = FORMATS[asked] if asked else find_format(value)
         if known is None:
             raise Refused(
@@ -120,23 +121,9 @@ class Hotline:
                 content=digest.digest(),
                 sequential=True,
                 thread=Thread(key=f"call:{call_id}", sequential=True) if call_id else None,
-                hints=_make_hints(asked, call),
+                hints=_make_hints(asked, charset),
             ),
         )
-
-    def _parse(self, call: Call) -> Any:
-        found = _CHARSET.search(call.headers.get("content-type", ""))
-        try:
-            value = parse(call.body, found[1].lower() if found else "")
-        except RecursionError:
-            raise Refused("too_deep", "The JSON is nested too deeply; send it flat.") from None
-        except ValueError:
-            raise Refused("malformed_json", "The body is not valid JSON or text; send UTF-8.") from None
-        if isinstance(value, str) and call.media_type.endswith("json"):
-            raise Refused("malformed_json", "The body is not JSON, though its type says so.")
-        if isinstance(value, list) and value and all(turns.is_call(each) for each in value):
-            raise Refused("several_calls", "Send one call in a request, so that each gets its receipt.", status=422)
-        return value
 
     def reply(self, call: Call, accepted: Sequence[Accepted]) -> Reply:  # noqa: ARG002 - the port's shape
         kept = accepted[0]
@@ -215,6 +202,27 @@ def open_channel(instance: str, settings: ChannelSettings, house: House) -> Hotl
     return Hotline(instance, settings, house)
 
 
+@lru_cache(256)
+def _read_type(header: str) -> tuple[str, str]:
+    """Media type and charset of a Content-Type, both in lower case, empty if not told."""
+    found = _CHARSET.search(header)
+    return header.partition(";")[0].strip().lower(), found[1].lower() if found else ""
+
+
+def _parse_pushed(body: bytes, media_type: str, charset: str) -> Any:
+    try:
+        value = parse(body, charset)
+    except RecursionError:
+        raise Refused("too_deep", "The JSON is nested too deeply; send it flat.") from None
+    except ValueError:
+        raise Refused("malformed_json", "The body is not valid JSON or text; send UTF-8.") from None
+    if isinstance(value, str) and media_type.endswith("json"):
+        raise Refused("malformed_json", "The body is not JSON, though its type says so.")
+    if isinstance(value, list) and value and all(turns.is_call(each) for each in value):
+        raise Refused("several_calls", "Send one call in a request, so that each gets its receipt.", status=422)
+    return value
+
+
 def _parse_kept(envelope: Envelope) -> Any:
     try:
         return parse(envelope.raw, envelope.hints.get("charset", ""))
@@ -236,11 +244,10 @@ def _make_key(call_id: str, digest: str) -> str:
     return f"call:{call_id}:{digest[:32]}" if call_id else f"sha256:{digest}"
 
 
-def _make_hints(asked: str, call: Call) -> dict[str, str]:
-    found = _CHARSET.search(call.headers.get("content-type", ""))
+def _make_hints(asked: str, charset: str) -> dict[str, str]:
     hints = {"format": asked} if asked else {}
-    if found and not found[1].lower().startswith("utf"):
-        hints["charset"] = found[1].lower()
+    if charset and not charset.startswith("utf"):
+        hints["charset"] = charset
     return hints
 
 

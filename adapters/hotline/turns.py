@@ -37,12 +37,13 @@ _REPORTED = 20
 
 def fold_names(value: Mapping[str, Any]) -> dict[str, Any]:
     """`callId`, `call_id` and `call-id` are one name."""
-    return {_fold(name): each for name, each in value.items()}
+    return dict(zip(_fold(tuple(value)), value.values(), strict=True))
 
 
+# A sender uses the same names in every call.
 @lru_cache(1024)
-def _fold(name: str) -> str:
-    return name.replace("_", "").replace("-", "").lower()
+def _fold(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name.replace("_", "").replace("-", "").lower() for name in names)
 
 
 def _pick(folded: Mapping[str, Any], names: tuple[str, ...]) -> Any:
@@ -96,7 +97,7 @@ def _has_words(value: Any) -> bool:
 def _check(value: Any) -> Mapping[str, str]:
     folded = {"turns": value} if isinstance(value, list) else fold_names(value)
     turns = _pick_turns(folded)
-    words = any(_has_words(folded.get(name)) for name in TEXT)
+    words = any(map(_has_words, map(folded.get, TEXT)))
     if turns is None:
         return {} if words else {"text": "must hold the words of the call (or give turns)"}
     problems: dict[str, str] = {}

@@ -32,7 +32,7 @@ class Call:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Reply:
     status: int
     body: bytes = b""

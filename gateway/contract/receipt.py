@@ -14,15 +14,28 @@ from stdnum import damm
 Receipt = NewType("Receipt", str)
 
 LENGTH = 12
+FIRST_BODY, BODIES = 10**10, 9 * 10**10
+"""The eleven digits before the check digit, as numbers: the first of them and how many there are."""
+# One receipt is made per accept, and stdnum goes digit by digit: its own answers, for two digits behind each interim digit.
+_PLACES = (10**10, 10**8, 10**6, 10**4, 10**2, 1)
+_AFTER = [
+    damm.checksum(f"{behind}{pair:02}")
+    for interim in range(10)
+    for behind in range(10)
+    if damm.checksum(str(behind)) == interim
+    for pair in range(100)
+]
 _SEPARATORS = re.compile(r"[\s\-‐-―._·]+")
 
 
 def make_receipt(body: int) -> Receipt:
-    """Eleven digits (10**10 <= body < 10**11) -> the receipt with its check digit."""
-    if not 10**10 <= body < 10**11:
+    """Eleven digits -> the receipt with its check digit."""
+    if not FIRST_BODY <= body < FIRST_BODY + BODIES:
         raise ValueError("a receipt body has eleven digits, the first not 0")
-    digits = str(body)
-    return Receipt(digits + str(damm.calc_check_digit(digits)))
+    interim = 0
+    for place in _PLACES:
+        interim = _AFTER[100 * interim + body // place % 100]
+    return Receipt(f"{body}{interim}")
 
 
 def parse_receipt(text: str) -> Receipt | None:

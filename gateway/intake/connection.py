@@ -23,19 +23,19 @@ from gateway.contract.call import Reply
 SERVER = "Huiyin"
 _LINE_ENDS = str.maketrans("", "", "\r\n\0")
 
-AnswerWhole = Callable[[RawRequestMessage, bytes, str], Awaitable[Reply]]
-"""(message, body, address of the caller) -> reply. Raises nothing."""
+BeginWhole = Callable[[RawRequestMessage, bytes, str, Callable[[Reply], None]], None]
+"""(message, body, address of the caller, what takes the reply, once, now or later). Raises nothing."""
 HandleError = Callable[[int, BaseException | None], Reply]
 """(status, the bug if it is one) -> the reply to what is no HTTP or went wrong."""
 
 
 class Server(web.Server):
-    """Makes the connections; `handle` is aiohttp's way of a request, `answer` the short one."""
+    """Makes the connections; `handle` is aiohttp's way of a request, `begin` the short one."""
 
     def __init__(
         self,
         handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
-        answer: AnswerWhole,
+        begin: BeginWhole,
         describe_error: HandleError,
         *,
         largest_body: int,
@@ -45,7 +45,7 @@ class Server(web.Server):
             return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=largest_body)
 
         super().__init__(handle, request_factory=make_request)
-        self.answer = answer
+        self.begin = begin
         self.describe_error = describe_error
 
     def __call__(self) -> web.RequestHandler:
@@ -79,13 +79,13 @@ class _Taking:
 
 
 class Connection(web.RequestHandler):
-    __slots__ = ("_answer", "_answering", "_describe_error", "_held", "_remote")
+    __slots__ = ("_answering", "_begin", "_describe_error", "_held", "_remote")
 
     def __init__(self, server: Server) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type]  # none is kept
-        self._answer = server.answer
+        self._begin = server.begin
         self._describe_error = server.describe_error
-        self._answering: asyncio.Task[None] | None = None
+        self._answering = False
         self._held = b""
         self._remote = ""
         self._parser: Any = _Taking(self._parser, self._take)
@@ -96,7 +96,7 @@ class Connection(web.RequestHandler):
         self._remote = str(peer[0]) if isinstance(peer, tuple) else ""
 
     def data_received(self, data: bytes) -> None:
-        if self._answering is None:
+        if not self._answering:
             super().data_received(data)
         else:
             # Answers leave in the order of their requests, so what comes early waits; no more of it is read.
@@ -134,28 +134,25 @@ class Connection(web.RequestHandler):
         ):
             return False
         # Whoever stops the server waits for what is in progress.
-        self._request_in_progress = True
-        self._answering = self._loop.create_task(self._serve(message, payload.read_nowait()))
+        self._request_in_progress = self._answering = True
+        self._begin(message, payload.read_nowait(), self._remote, self._reply)
         return True
 
-    async def _serve(self, message: RawRequestMessage, body: bytes) -> None:
+    def _reply(self, reply: Reply) -> None:
         try:
-            try:
-                sent = to_bytes(await self._answer(message, body, self._remote))
-            except Exception as bug:  # a reply that cannot be written, e.g. half a character in a header
-                sent = to_bytes(self._describe_error(500, bug))
-            if self.transport is not None:
-                self.transport.write(sent)
-        finally:
-            self._answering = None
-            self._request_in_progress = False
-            if self._handler_waiter is not None and not self._handler_waiter.done():
-                self._handler_waiter.set_result(None)
-            self._next_keepalive_close_time = self._loop.time() + self.keepalive_timeout
-            if self._held and self.transport is not None:
-                held, self._held = self._held, b""
-                self.transport.resume_reading()
-                self.data_received(held)
+            sent = to_bytes(reply)
+        except Exception as bug:  # what cannot be written, e.g. half a character in a header
+            sent = to_bytes(self._describe_error(500, bug))
+        if self.transport is not None:
+            self.transport.write(sent)
+        self._request_in_progress = self._answering = False
+        if self._handler_waiter is not None and not self._handler_waiter.done():
+            self._handler_waiter.set_result(None)
+        self._next_keepalive_close_time = self._loop.time() + self.keepalive_timeout
+        if self._held and self.transport is not None:
+            held, self._held = self._held, b""
+            self.transport.resume_reading()
+            self.data_received(held)
 
 
 def to_response(reply: Reply) -> web.Response:

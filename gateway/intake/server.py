@@ -23,8 +23,12 @@ from gateway.intake.connection import Server, to_response
 from gateway.intake.limits import PublicLimit
 from gateway.ops import metrics
 from gateway.ops.logs import log
+from gateway.store.port import Told
 
 Answer = Callable[[Call], Awaitable[Reply]]
+TellReply = Callable[[Reply], None]
+Begin = Callable[[Call, TellReply], None]
+"""Answers a call now or later, through the second argument, once and in the event loop's thread. May raise a bug instead."""
 PROBLEM = "application/problem+json"
 _NO_QUERY: Mapping[str, str] = MappingProxyType({})
 _NO_PARAMS: Mapping[str, str] = MappingProxyType({})
@@ -61,7 +65,7 @@ class Intake:
 
     def add_channel(self, instance: str, channel: Push) -> None:
         for route in channel.routes():
-            self._add(instance, route, self._answer_push(instance, channel, route))
+            self._add(instance, route, self._begin_push(instance, channel, route))
 
     def add_page(self, name: str, route: Route, answer: Answer) -> None:
         """A page of the gateway's own (status, acknowledgement, health)."""
@@ -75,10 +79,10 @@ class Intake:
                 metrics.refused.labels(name, error.code).inc()
                 return describe_problem(error)
 
-        self._add(name, route, guarded)
+        self._add(name, route, _begin_awaited(name, guarded))
 
     def build_server(self) -> web.Server:
-        return Server(self.handle, self.answer_whole, self._describe_error, largest_body=self._largest)
+        return Server(self.handle, self.begin_whole, self._describe_error, largest_body=self._largest)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request whose body may still be coming. Whatever happens, the caller gets an answer in a documented form."""
@@ -93,18 +97,22 @@ class Intake:
         call = self._make_call(
             request.method, request.raw_path, request.rel_url, request.headers, body, request.remote or "", params
         )
-        return to_response(await self._answer(place, call))
+        reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._begin(place, call, lambda told: None if reply.done() else reply.set_result(told))
+        return to_response(await reply)
 
-    async def answer_whole(self, message: RawRequestMessage, body: bytes, remote: str) -> Reply:
+    def begin_whole(self, message: RawRequestMessage, body: bytes, remote: str, tell: TellReply) -> None:
         """The same for a request that is all there."""
         found = self._find(message.method, message.url.path)
         if isinstance(found, Reply):
-            return found
+            tell(found)
+            return
         place, params = found
         if len(body) > place.limit_bytes:
-            return place.refuse(_too_large())
+            tell(place.refuse(_too_large()))
+            return
         call = self._make_call(message.method, message.path, message.url, message.headers, body, remote, params)
-        return await self._answer(place, call)
+        self._begin(place, call, tell)
 
     def _make_call(
         self,
@@ -130,25 +138,24 @@ class Intake:
             params=params,
         )
 
-    async def _answer(self, place: "_Place", call: Call) -> Reply:
+    def _begin(self, place: "_Place", call: Call, tell: TellReply) -> None:
         began = time.perf_counter()
+
+        def told(reply: Reply) -> None:
+            place.seconds.observe(time.perf_counter() - began)
+            tell(reply)
+
         try:
-            reply = await place.answer(call)
-        except Exception:
-            metrics.bugs.labels(place.name).inc()
-            log.exception("answer.failed", channel=place.name)
-            reply = describe_problem(_failed())
-        place.seconds.observe(time.perf_counter() - began)
-        return reply
+            place.begin(call, told)
+        except Exception as bug:
+            told(_describe_bug(place.name, bug))
 
     def _describe_error(self, status: int, bug: BaseException | None) -> Reply:
         """The reply to what is no HTTP, or to a request that went wrong outside of any answer."""
         if status < 500:
             metrics.refused.labels("-", "malformed_request").inc()
             return describe_problem(Refused("malformed_request", "This is no HTTP/1.1 request.", status=status))
-        metrics.bugs.labels("server").inc()
-        log.error("answer.failed", channel="-", exc_info=bug)
-        return describe_problem(_failed())
+        return _describe_bug("server", bug)
 
     async def _read_body(self, request: web.BaseRequest, limit_bytes: int) -> bytes:
         """Raises Refused `too_large`, `too_slow`, `malformed_request` or `caller_gone`."""
@@ -186,8 +193,8 @@ class Intake:
                 break
         return remote
 
-    def _add(self, name: str, route: Route, answer: Answer) -> None:
-        place = _Place(name, route.limit_bytes, answer, metrics.answer_seconds.labels(name))
+    def _add(self, name: str, route: Route, begin: Begin) -> None:
+        place = _Place(name, route.limit_bytes, begin, metrics.answer_seconds.labels(name))
         if (route.method, route.path) in {(known.method, known.path) for _, known in self.routes}:
             # Two instances of one party share its short address; the first in the settings has it.
             log.warning("route.taken", channel=name, method=route.method, path=route.path)
@@ -221,29 +228,66 @@ class Intake:
         wrong = describe_problem(Refused("method_not_allowed", f"This address takes {takes}.", status=405))
         return replace(wrong, headers={"Allow": takes})
 
-    def _answer_push(self, instance: str, channel: Push, route: Route) -> Answer:
-        keep, limit, public = self._accept.keep, self._limit, route.public
+    def _begin_push(self, instance: str, channel: Push, route: Route) -> Begin:
+        """Nothing is awaited, as a task and a future for each push cost as much as reading it."""
+        keep_soon, limit, public = self._accept.keep_soon, self._limit, route.public
 
-        async def answer(call: Call) -> Reply:
+        def refuse(call: Call, error: AdapterError) -> Reply:
+            metrics.refused.labels(instance, error.code).inc()
+            return channel.refuse(call, error) or describe_problem(error)
+
+        def begin(call: Call, tell: TellReply) -> None:
+            def kept(outcome: Told) -> None:
+                try:
+                    if not isinstance(outcome, Exception):
+                        reply = channel.reply(call, outcome)
+                    elif isinstance(outcome, AdapterError):
+                        reply = refuse(call, outcome)
+                    else:
+                        reply = _describe_bug(instance, outcome)
+                except Exception as bug:
+                    reply = _describe_bug(instance, bug)
+                tell(reply)
+
             try:
                 if public:
                     limit.check(call.remote)
                 got = channel.receive(call)
-                if isinstance(got, Reply):
-                    return got
-                return channel.reply(call, await keep(got))
             except AdapterError as error:
-                metrics.refused.labels(instance, error.code).inc()
-                return channel.refuse(call, error) or describe_problem(error)
+                tell(refuse(call, error))
+                return
+            if isinstance(got, Reply):
+                tell(got)
+            else:
+                keep_soon(got, kept)
 
-        return answer
+        return begin
+
+
+def _begin_awaited(name: str, answer: Answer) -> Begin:
+    """A page, which may wait for whatever it likes in a task of its own."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def run(call: Call, tell: TellReply) -> None:
+        try:
+            reply = await answer(call)
+        except Exception as bug:
+            reply = _describe_bug(name, bug)
+        tell(reply)
+
+    def begin(call: Call, tell: TellReply) -> None:
+        task = asyncio.get_running_loop().create_task(run(call, tell))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    return begin
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
     name: str
     limit_bytes: int
-    answer: Answer
+    begin: Begin
     seconds: Histogram
 
     def refuse(self, error: Refused) -> Reply:
@@ -282,8 +326,10 @@ def _clean(headers: Mapping[str, str]) -> Mapping[str, str]:
     )
 
 
-def _failed() -> TryLater:
-    return TryLater("internal_error", "Something failed on our side. Please try again.")
+def _describe_bug(name: str, bug: BaseException | None) -> Reply:
+    metrics.bugs.labels(name).inc()
+    log.error("answer.failed", channel=name, exc_info=bug)
+    return describe_problem(TryLater("internal_error", "Something failed on our side. Please try again."))
 
 
 def _too_large() -> Refused:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from config.settings import Settings
 from gateway.ops import metrics
 from gateway.ops.logs import log
+from gateway.ops.memory import settle_memory
 from gateway.ops.time import SystemClock
 from gateway.stages.reading import Read, Reader, open_house, open_reader
 from gateway.store.rows import InboxItem, Moved
@@ -116,6 +117,7 @@ def _open(settings: Settings, master_key: bytes) -> None:
     os.nice(NICE)
     house = open_house(settings, master_key, SystemClock(), settings.server.public_url)
     _reader = open_reader(settings, house)
+    settle_memory()
 
 
 def _read(items: Sequence[InboxItem]) -> list[Outcome]:

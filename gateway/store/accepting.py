@@ -1,12 +1,10 @@
 """Keeping envelopes: many callers' envelopes in one transaction, each call whole or not at all.
 
-The costs that matter are fixed: two look-ups and three inserts per group, however many callers it holds.
+The costs that matter are fixed: one look-up and four inserts per group, however many callers it holds.
 """
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import blake2b
 from typing import TypeAlias
 
@@ -14,18 +12,18 @@ import uuid_utils
 from sqlalchemy import bindparam, delete, func, select, update
 
 from gateway.contract.clock import Millis
-from gateway.contract.complaint import Authenticity
 from gateway.contract.envelope import Accepted, Envelope, Thread
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
+from gateway.store.heads import write_head
+from gateway.store.numbering import Stock
 from gateway.store.plan import Ask, Plan, Put, Row, Statement, ask_for, insert_into, is_in, put, word
-from gateway.store.port import KeyConflict, StoreUnavailable
+from gateway.store.port import KeyConflict
 from gateway.store.tables import complaint_versions, complaints, cursors, envelopes, history, inbox, threads
 
-DrawReceipt: TypeAlias = Callable[[], Receipt]
-SEQUENTIAL_BYTES = 40
-DRAWS = 64
-"""Rounds of drawing before the numbers count as used up."""
+_PLAIN_BYTES, _HEAD_BYTES = 79, 64
+"""A key that grows with time is kept as it is up to this length; of a longer one its beginning and a hash, which together
+are longer than any plain one, so that the two never meet."""
 
 UNREGISTERED = inbox.c.state != word(EnvelopeState.REGISTERED)
 
@@ -36,34 +34,50 @@ _KNOWN = Statement(
     ("keys",),
 )
 _LAST_UNREGISTERED = Statement(
-    select(inbox.c.receipt, func.max(inbox.c.part))
-    .where(is_in(inbox.c.receipt, "receipts"), UNREGISTERED)
-    .group_by(inbox.c.receipt),
-    ("receipts",),
+    select(inbox.c.number, func.max(inbox.c.part))
+    .where(is_in(inbox.c.number, "numbers"), UNREGISTERED)
+    .group_by(inbox.c.number),
+    ("numbers",),
 )
 _LAST_REGISTERED = Statement(
-    select(complaints.c.receipt, func.max(inbox.c.part))
+    select(complaints.c.number, func.max(inbox.c.part))
     .join_from(complaints, complaint_versions, complaint_versions.c.complaint_id == complaints.c.id)
     .join(inbox, inbox.c.id == complaint_versions.c.envelope_id)
-    .where(is_in(complaints.c.receipt, "receipts"))
-    .group_by(complaints.c.receipt),
-    ("receipts",),
+    .where(is_in(complaints.c.number, "numbers"))
+    .group_by(complaints.c.number),
+    ("numbers",),
 )
-_TAKEN = Statement(select(complaints.c.receipt).where(is_in(complaints.c.receipt, "receipts")), ("receipts",))
 _THREADS = Statement(
-    select(threads.c.key, threads.c.receipt, threads.c.last_ms, threads.c.ended)
+    select(threads.c.key, threads.c.receipt, threads.c.number, threads.c.last_ms, threads.c.ended)
     .where(is_in(threads.c.key, "keys"))
     .with_for_update(),
     ("keys",),
 )
 _KEEP_ENVELOPE = insert_into(envelopes)
-_OPEN_INBOX = insert_into(inbox)
+_OPEN_INBOX = insert_into(
+    inbox,
+    state=EnvelopeState.ACCEPTED.value,
+    due_ms=0,
+    lease_until_ms=0,
+    claim=0,
+    attempts=0,
+    code="",
+    detail="",
+)
+_NOTE_ACCEPTED = insert_into(
+    history, "seq", subject="envelope", event="envelope.accepted", before="", after=EnvelopeState.ACCEPTED.value
+)
 _OPEN_THREAD = insert_into(threads)
 _MOVE_THREAD = Statement(
     update(threads)
     .where(threads.c.key == bindparam("at_key"))
-    .values(receipt=bindparam("to_receipt"), last_ms=bindparam("to_ms"), ended=bindparam("to_ended")),
-    ("to_receipt", "to_ms", "to_ended", "at_key"),
+    .values(
+        receipt=bindparam("to_receipt"),
+        number=bindparam("to_number"),
+        last_ms=bindparam("to_ms"),
+        ended=bindparam("to_ended"),
+    ),
+    ("to_receipt", "to_number", "to_ms", "to_ended", "at_key"),
 )
 _FORGET_CURSOR = Statement(delete(cursors).where(cursors.c.channel == bindparam("channel")), ("channel",))
 _KEEP_CURSOR = insert_into(cursors)
@@ -80,9 +94,10 @@ class Call:
 
 @dataclass(slots=True)
 class _Matter:
-    """What envelopes of one receipt share. `receipt` is drawn once all matters of the group are known."""
+    """What envelopes of one receipt share. A new one's number is taken once all matters of the group are known."""
 
     receipt: Receipt | None
+    number: int | None
     last_part: int
 
 
@@ -109,14 +124,12 @@ class _OpenThread:
 Outcome: TypeAlias = Sequence[Accepted] | KeyConflict
 
 
-def keep(
-    calls: Sequence[Call], now: Millis, draw_receipt: DrawReceipt, *, hopeful: bool = False
-) -> Plan[list[Outcome]]:
+def keep(calls: Sequence[Call], now: Millis, stock: Stock, *, hopeful: bool = False) -> Plan[list[Outcome]]:
     """One outcome per call, in order. A conflict takes down its own call only.
 
-    `hopeful` asks nothing that a unique index would tell: whether a key is known, and whether a drawn number waits to
-    be registered. Nearly always neither is so, and the look-ups cost a tenth of the whole; if one is, the statement
-    fails, and the engine runs the transaction again without hope.
+    `stock` holds a number for each envelope. `hopeful` does not ask whether a key is known, nor a thread that grows with
+    time. Nearly always neither is, and the look-ups cost a tenth of the whole; if one is, the unique index fails the
+    statement, and the engine runs the transaction again without hope.
     """
     keys = [
         hash_key(envelope.channel, envelope.source_key, sequential=envelope.sequential)
@@ -124,7 +137,7 @@ def keep(
         for envelope in call.envelopes
     ]
     rows = [] if hopeful else (yield from ask_for(_KNOWN, keys))
-    known = {row[0]: _Entry(row[1], row[0], row[4], _Matter(row[2], 0), row[3]) for row in rows}
+    known = {row[0]: _Entry(row[1], row[0], row[4], _Matter(row[2], None, 0), row[3]) for row in rows}
     fresh: list[_Entry] = []
     found: list[list[tuple[_Entry, bool]] | KeyConflict] = []
     start = 0
@@ -133,16 +146,10 @@ def keep(
         found.append(_match(call.envelopes, keys[start:end], known, fresh))
         start = end
     if fresh:
-        opened = yield from _assign_matters(fresh, draw_receipt, hopeful=hopeful)
+        opened = yield from _assign_matters(fresh, stock, hopeful=hopeful)
         yield from put(_KEEP_ENVELOPE, [_write_envelope(entry) for entry in fresh])
         yield from put(_OPEN_INBOX, [_write_inbox(entry, now) for entry in fresh])
-        yield from put(
-            WRITE_HISTORY,
-            [
-                (now, "envelope", entry.id, "envelope.accepted", "", "accepted", "supplement" if entry.part else "")
-                for entry in fresh
-            ],
-        )
+        yield from put(_NOTE_ACCEPTED, [(now, entry.id, "supplement" if entry.part else "") for entry in fresh])
         yield from _write_threads(opened)
     reached = [call.cursor for call, outcome in zip(calls, found, strict=True) if not isinstance(outcome, KeyConflict)]
     for channel, cursor in dict(filter(None, reached)).items():
@@ -154,9 +161,12 @@ def keep(
 
 
 def hash_key(channel: str, key: str, *, sequential: bool = False) -> bytes:
-    """16 bytes of hash; of a key that grows with time behind its own beginning, so that new ones sit together."""
-    digest = blake2b(f"{channel}\0{key}".encode(), digest_size=16).digest()
-    return key.encode()[:SEQUENTIAL_BYTES] + digest if sequential else digest
+    """16 bytes of hash; a key that grows with time as it is, or with its own beginning first, so that new ones sit together."""
+    whole = f"{channel}\0{key}".encode()
+    if sequential and len(whole) <= _PLAIN_BYTES:
+        return whole
+    digest = blake2b(whole, digest_size=16).digest()
+    return whole[:_HEAD_BYTES] + digest if sequential else digest
 
 
 def _match(
@@ -180,32 +190,32 @@ def _match(
     return found
 
 
-def _assign_matters(
-    fresh: Sequence[_Entry], draw_receipt: DrawReceipt, *, hopeful: bool
-) -> Plan[dict[bytes, _OpenThread]]:
+def _assign_matters(fresh: Sequence[_Entry], stock: Stock, *, hopeful: bool) -> Plan[dict[bytes, _OpenThread]]:
     """Gives every entry its matter and its part in it. Returns the threads that were touched."""
     open_threads: dict[bytes, _OpenThread] = {}
     touched: dict[bytes, _OpenThread] = {}
-    matters: dict[str, _Matter] = {}
     keyed = [(entry, envelope, _hash_thread(envelope)) for entry in fresh if (envelope := entry.envelope)]
-    rows = yield from ask_for(_THREADS, list({key for _, _, key in keyed if key}))
-    asked = {Receipt(row[1]) for row in rows} | {Receipt(e.joins) for _, e, _ in keyed if e.joins}
-    for receipt, last_part in (yield from _find_last_parts(list(asked))).items():
-        matters[receipt] = _Matter(receipt, last_part)
-    for key, receipt, last_ms, ended in rows:
+    # A thread that grows with time is a call, and most calls come once.
+    asked = {key for _, each, key in keyed if key and not (hopeful and each.thread and each.thread.sequential)}
+    rows = yield from ask_for(_THREADS, list(asked))
+    joined = {Receipt(envelope.joins) for _, envelope, _ in keyed if envelope.joins}
+    numbers = {row[2]: Receipt(row[1]) for row in rows} | {stock.numbering.read(receipt): receipt for receipt in joined}
+    last_parts = yield from _find_last_parts(list(numbers))
+    matters = {receipt: _Matter(receipt, n, last_parts[n]) for n, receipt in numbers.items() if n in last_parts}
+    for key, receipt, _, last_ms, ended in rows:
         open_threads[key] = _OpenThread(matters[receipt], last_ms, bool(ended), is_new=False)
 
-    drawn: list[_Matter] = []
+    opened: list[_Matter] = []
     for entry, envelope, key in keyed:
         thread = open_threads.get(key) if key else None
-        matter = matters.get(envelope.joins) if envelope.joins else None
+        matter = matters.get(Receipt(envelope.joins)) if envelope.joins else None
         if matter is None and thread and envelope.thread and _is_open(thread, envelope.thread, envelope.received_at):
             matter = thread.matter
         if matter is not None:
             matter.last_part += 1
         elif envelope.receipt_wanted:
-            matter = _Matter(None, 0)
-            drawn.append(matter)
+            matter = _Matter(None, None, 0)
+            opened.append(matter)
         else:
             continue
         entry.matter, entry.part = matter, matter.last_part
@@ -213,7 +223,8 @@ def _assign_matters(
             last_ms = max(envelope.received_at, thread.last_ms if thread else 0)
             is_new = thread is None or thread.is_new
             open_threads[key] = touched[key] = _OpenThread(matter, last_ms, envelope.thread.ends, is_new)
-    yield from _draw_receipts(drawn, draw_receipt, hopeful=hopeful)
+    for matter, (number, receipt) in zip(opened, stock.take(len(opened)), strict=True):
+        matter.number, matter.receipt = number, receipt
     return touched
 
 
@@ -226,87 +237,43 @@ def _is_open(found: _OpenThread, thread: Thread, received_at: Millis) -> bool:
     return not found.ended and (thread.window_ms is None or received_at - found.last_ms <= thread.window_ms)
 
 
-def _find_last_parts(receipts: Sequence[Receipt]) -> Plan[dict[Receipt, int]]:
-    """The receipts among these that exist, with the place of the last envelope under each."""
-    found = {row[0]: row[1] for row in (yield from ask_for(_LAST_REGISTERED, receipts))}
-    for receipt, part in (yield from ask_for(_LAST_UNREGISTERED, receipts)):
-        found[receipt] = max(part, found.get(receipt, 0))
+def _find_last_parts(numbers: Sequence[int]) -> Plan[dict[int, int]]:
+    """The numbers among these that were given, with the place of the last envelope under each."""
+    found = {row[0]: row[1] for row in (yield from ask_for(_LAST_REGISTERED, numbers))}
+    for number, part in (yield from ask_for(_LAST_UNREGISTERED, numbers)):
+        found[number] = max(part, found.get(number, 0))
     return found
-
-
-def _draw_receipts(matters: Sequence[_Matter], draw_receipt: DrawReceipt, *, hopeful: bool = False) -> Plan[None]:
-    """Numbers that nobody has. Asked inside the accepting transaction, and unique by index whatever happens."""
-    waiting = list(matters)
-    used: set[str] = set()
-    for _ in range(DRAWS):
-        if not waiting:
-            return
-        drawn = [draw_receipt() for _ in waiting]
-        used.update(row[0] for row in (yield from ask_for(_TAKEN, drawn)))
-        if not hopeful:
-            used.update(row[0] for row in (yield from ask_for(_LAST_UNREGISTERED, drawn)))
-        still = []
-        for matter, receipt in zip(waiting, drawn, strict=True):
-            if receipt in used:
-                still.append(matter)
-            else:
-                used.add(receipt)
-                matter.receipt = receipt
-        waiting = still
-    if waiting:
-        raise StoreUnavailable("no free receipt number was drawn")
-
-
-def draw_one(draw_receipt: DrawReceipt) -> Plan[Receipt]:
-    matter = _Matter(None, 0)
-    yield from _draw_receipts([matter], draw_receipt)
-    if matter.receipt is None:
-        raise StoreUnavailable("no free receipt number was drawn")
-    return matter.receipt
 
 
 def _write_envelope(entry: _Entry) -> Row:
     envelope = entry.envelope
     if envelope is None:
         raise ValueError("a kept envelope is not written again")
-    thread = envelope.thread
     return (
         entry.id,
         entry.key,
         envelope.channel,
-        envelope.adapter,
-        envelope.source_key,
-        envelope.media_type,
         envelope.received_at,
         entry.content,
-        _write_authenticity(envelope.authenticity),
-        thread.key if thread else None,
-        thread.window_ms if thread else None,
-        thread.ends if thread else False,
-        envelope.joins,
-        envelope.receipt_wanted,
-        envelope.backfill,
-        json.dumps(dict(envelope.hints), ensure_ascii=False) if envelope.hints else "",
+        write_head(envelope),
         envelope.raw,
     )
 
 
-@lru_cache(256)
-def _write_authenticity(authenticity: Authenticity) -> str:
-    # A channel has a handful of them, and writing one costs as much as a look-up.
-    return authenticity.model_dump_json()
-
-
 def _write_inbox(entry: _Entry, now: Millis) -> Row:
     channel = entry.envelope.channel if entry.envelope else ""
-    receipt = entry.matter.receipt if entry.matter else None
-    return (entry.id, channel, receipt, entry.part, EnvelopeState.ACCEPTED.value, now, 0, 0, 0, 0, "", "")
+    receipt, number = (entry.matter.receipt, entry.matter.number) if entry.matter else (None, None)
+    return (entry.id, channel, receipt, number, entry.part, now)
 
 
 def _write_threads(opened: dict[bytes, _OpenThread]) -> Plan[None]:
-    yield from put(_OPEN_THREAD, [(key, t.matter.receipt, t.last_ms, t.ended) for key, t in opened.items() if t.is_new])
     yield from put(
-        _MOVE_THREAD, [(t.matter.receipt, t.last_ms, t.ended, key) for key, t in opened.items() if not t.is_new]
+        _OPEN_THREAD,
+        [(key, t.matter.receipt, t.matter.number, t.last_ms, t.ended) for key, t in opened.items() if t.is_new],
+    )
+    yield from put(
+        _MOVE_THREAD,
+        [(t.matter.receipt, t.matter.number, t.last_ms, t.ended, key) for key, t in opened.items() if not t.is_new],
     )
 
 

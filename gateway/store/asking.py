@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from sqlalchemy import Integer, bindparam, func, or_, select
 
 from gateway.contract.clock import Millis
+from gateway.contract.envelope import Envelope
 from gateway.contract.ports import Event
 from gateway.contract.receipt import Receipt
 from gateway.states import DutyState, EnvelopeState
 from gateway.store.accepting import UNREGISTERED
+from gateway.store.heads import COLUMNS, read_envelope
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, is_in, word
 from gateway.store.rows import DutyFacts, EnvelopeFacts, HistoryRow, Parked, Standing, Target, Trace
 from gateway.store.settling import PARKED, WAITING
@@ -33,18 +35,13 @@ _CURSOR = Statement(select(cursors.c.cursor).where(cursors.c.channel == bindpara
 _ENVELOPE_FACTS = select(
     inbox.c.part,
     envelopes.c.id,
-    envelopes.c.channel,
-    envelopes.c.adapter,
-    envelopes.c.source_key,
-    envelopes.c.media_type,
-    envelopes.c.raw,
-    envelopes.c.received_ms,
     inbox.c.state,
     inbox.c.code,
     inbox.c.detail,
+    *COLUMNS,
 ).join_from(envelopes, inbox, inbox.c.id == envelopes.c.id)
 UNREGISTERED_ENVELOPES = Statement(
-    _ENVELOPE_FACTS.where(inbox.c.receipt == bindparam("receipt"), UNREGISTERED), ("receipt",)
+    _ENVELOPE_FACTS.where(inbox.c.number == bindparam("number"), UNREGISTERED), ("number",)
 )
 REGISTERED_ENVELOPES = Statement(
     _ENVELOPE_FACTS.join(complaint_versions, complaint_versions.c.envelope_id == envelopes.c.id).where(
@@ -52,7 +49,7 @@ REGISTERED_ENVELOPES = Statement(
     ),
     ("id",),
 )
-_COMPLAINT = Statement(select(complaints.c.id).where(complaints.c.receipt == bindparam("receipt")), ("receipt",))
+_COMPLAINT = Statement(select(complaints.c.id).where(complaints.c.number == bindparam("number")), ("number",))
 _VERSIONS = Statement(
     select(
         complaint_versions.c.version,
@@ -216,9 +213,9 @@ def read_cursor(channel: str) -> Plan[str | None]:
     return rows[0][0] if rows else None
 
 
-def trace(receipt: Receipt) -> Plan[Trace | None]:
-    kept = yield Ask(UNREGISTERED_ENVELOPES, (receipt,))
-    found = yield Ask(_COMPLAINT, (receipt,))
+def trace(receipt: Receipt, number: int) -> Plan[Trace | None]:
+    kept = yield Ask(UNREGISTERED_ENVELOPES, (number,))
+    found = yield Ask(_COMPLAINT, (number,))
     complaint_id: str | None = found[0][0] if found else None
     if complaint_id:
         kept += yield Ask(REGISTERED_ENVELOPES, (complaint_id,))
@@ -238,20 +235,8 @@ def trace(receipt: Receipt) -> Plan[Trace | None]:
         receipt=receipt,
         complaint_id=complaint_id,
         envelopes=[
-            EnvelopeFacts(
-                id=envelope_id,
-                channel=channel,
-                adapter=adapter,
-                source_key=source_key,
-                media_type=media_type,
-                size=len(raw),
-                sha256=hashlib.sha256(raw).hexdigest(),
-                received_at=received_ms,
-                state=EnvelopeState(state),
-                code=code,
-                detail=detail,
-            )
-            for _, envelope_id, channel, adapter, source_key, media_type, raw, received_ms, state, code, detail in kept
+            _describe_envelope(envelope_id, state, code, detail, read_envelope(*columns))
+            for _, envelope_id, state, code, detail, *columns in kept
         ],
         versions=[(version, Event(event), at_ms, document) for version, event, at_ms, document in versions],
         duties=[_read_duty_facts(row) for row in owed],
@@ -262,6 +247,22 @@ def trace(receipt: Receipt) -> Plan[Trace | None]:
             )
             for row in sorted(moves)
         ],
+    )
+
+
+def _describe_envelope(envelope_id: str, state: str, code: str, detail: str, envelope: Envelope) -> EnvelopeFacts:
+    return EnvelopeFacts(
+        id=envelope_id,
+        channel=envelope.channel,
+        adapter=envelope.adapter,
+        source_key=envelope.source_key,
+        media_type=envelope.media_type,
+        size=len(envelope.raw),
+        sha256=hashlib.sha256(envelope.raw).hexdigest(),
+        received_at=envelope.received_at,
+        state=EnvelopeState(state),
+        code=code,
+        detail=detail,
     )
 
 

@@ -6,8 +6,9 @@ from sqlalchemy import bindparam, select, update
 
 from gateway.contract.clock import Millis
 from gateway.states import DUTY_MOVES, ENVELOPE_MOVES, DutyState, EnvelopeState
-from gateway.store.accepting import WRITE_HISTORY, DrawReceipt, draw_one
+from gateway.store.accepting import WRITE_HISTORY
 from gateway.store.missing import dismiss_gaps
+from gateway.store.numbering import Numbering, reserve
 from gateway.store.plan import Plan, Row, Statement, ask_for, is_in, put
 from gateway.store.rows import Target
 from gateway.store.settling import DISMISS, LET_NEXT_GO
@@ -44,8 +45,10 @@ _RELEASE_ENVELOPE = Statement(
     ("now", "at_id"),
 )
 _NUMBER = Statement(
-    update(inbox).where(inbox.c.id == bindparam("at_id")).values(receipt=bindparam("to_receipt")),
-    ("to_receipt", "at_id"),
+    update(inbox)
+    .where(inbox.c.id == bindparam("at_id"))
+    .values(receipt=bindparam("to_receipt"), number=bindparam("to_number")),
+    ("to_receipt", "to_number", "at_id"),
 )
 _DISMISS_ENVELOPE = Statement(
     update(inbox)
@@ -73,15 +76,15 @@ _RELEASE_DUTY = Statement(
 )
 
 
-def release(ids: Sequence[str], by: str, now: Millis, draw_receipt: DrawReceipt) -> Plan[list[bool]]:
-    """Attempts count from 0 again. An envelope that was kept without a number gets one."""
+def release(ids: Sequence[str], by: str, now: Millis, numbering: Numbering) -> Plan[list[bool]]:
+    """Attempts count from 0 again. An envelope that was kept without a receipt gets one."""
     envelope_rows, duty_rows = yield from _find(ids)
     released: dict[str, Row] = {}
     for envelope_id, state, receipt in envelope_rows:
         if (EnvelopeState(state), EnvelopeState.ACCEPTED) in ENVELOPE_MOVES:
             if receipt is None:
-                number = yield from draw_one(draw_receipt)
-                yield from put(_NUMBER, [(number, envelope_id)])
+                numbers = yield from reserve(1)
+                yield from put(_NUMBER, [(*numbering.write(numbers), *numbers, envelope_id)])
             yield from put(_RELEASE_ENVELOPE, [(now, envelope_id)])
             released[envelope_id] = (now, "envelope", envelope_id, "envelope.released", state, "accepted", f"by {by}")
     for duty_id, state, *_ in duty_rows:

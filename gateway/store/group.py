@@ -13,9 +13,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 from gateway.ops.killpoints import point
+from gateway.ops.logs import log
 from gateway.store.accepting import Call, Outcome
+from gateway.store.numbering import RESERVED_AT_ONCE, Numbering, Stock, reserve
 from gateway.store.plan import Plan
-from gateway.store.port import StoreUnavailable
+from gateway.store.port import StoreUnavailable, Tell
+from gateway.store.sql_store import tell_future
 from gateway.store.sqlite_connection import is_storage_failure, run, to_unavailable
 
 T = TypeVar("T")
@@ -27,26 +30,25 @@ GROUP_LIMIT = 256
 
 
 class _Job:
-    """One caller's wish, and after its group what came of it: a result or an error.
+    """One caller's wish, and after its group what came of it, an error if it is an Exception.
 
     `plan` makes a fresh Plan, as a group may have to be run again; `call` is for acceptance, merged with its like.
     """
 
-    __slots__ = ("call", "error", "future", "kind", "plan", "result")
+    __slots__ = ("call", "kind", "outcome", "plan", "tell")
 
     def __init__(
-        self, kind: str, plan: Callable[[], Plan[Any]] | None, call: Call | None, future: asyncio.Future[Any]
+        self, kind: str, plan: Callable[[], Plan[Any]] | None, call: Call | None, tell: Callable[[Any], None]
     ) -> None:
         self.kind = kind
         self.plan = plan
         self.call = call
-        self.future = future
-        self.result: Any = None
-        self.error: BaseException | None = None
+        self.tell = tell
+        self.outcome: Any = None
 
 
 class GroupWriter:
-    """`keep` makes the Plan that keeps many calls, in hope or without (see accepting.keep).
+    """`keep` makes the Plan that keeps many calls, with numbers from the stock, in hope or without (see accepting.keep).
 
     Everything public belongs to the event loop's thread.
     """
@@ -54,14 +56,16 @@ class GroupWriter:
     def __init__(
         self,
         connect: Callable[[], sqlite3.Connection],
-        keep: Callable[[Sequence[Call], bool], Plan[list[Outcome]]],
+        keep: Callable[[Sequence[Call], Stock, bool], Plan[list[Outcome]]],
         queue_limit: int,
     ) -> None:
         self._connect = connect
         self._keep = keep
+        self._stock: Stock | None = None
         self._queue_limit = queue_limit
         self._queue: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._gathered: list[_Job] = []
+        self._last_count = 0
         self._groups_without_hope = 0
         self._accepting = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -72,10 +76,11 @@ class GroupWriter:
         self.checkpoint_wanted = False
         """Set by the keeper: complete a checkpoint before the next group, so that the log starts over."""
 
-    def start(self) -> None:
+    def start(self, numbering: Numbering) -> None:
         """Raises sqlite3.Error if the file cannot be written."""
         self._loop = asyncio.get_running_loop()
         self._connection = self._connect()
+        self._stock = Stock(numbering)
         self._thread = threading.Thread(target=self._work, name="huiyin-store-writer", daemon=True)
         self._thread.start()
 
@@ -84,46 +89,55 @@ class GroupWriter:
         thread, self._thread = self._thread, None
         if thread is None:
             return
-        self._hand_over()
+        self._give()
         self._queue.put(None)
         await asyncio.to_thread(thread.join)
 
-    def accept(self, call: Call) -> asyncio.Future[Outcome]:
-        if self._accepting >= self._queue_limit:
-            raise StoreUnavailable("too many are waiting for their commit", after_s=1)
-        self._accepting += 1
-        return self._submit(_Job("accept", None, call, self._make_future()))
+    def accept(self, call: Call, tell: Tell) -> None:
+        if self._thread is None:
+            tell(StoreUnavailable("the store is not open"))
+        elif self._accepting >= self._queue_limit:
+            tell(StoreUnavailable("too many are waiting for their commit", after_s=1))
+        else:
+            self._accepting += 1
+            self._submit(_Job("accept", None, call, tell))
 
     def write(self, kind: str, plan: Callable[[], Plan[T]]) -> asyncio.Future[T]:
-        return self._submit(_Job(kind, plan, None, self._make_future()))
-
-    def _make_future(self) -> asyncio.Future[Any]:
         if self._loop is None or self._thread is None:
             raise StoreUnavailable("the store is not open")
-        return self._loop.create_future()
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._submit(_Job(kind, plan, None, partial(tell_future, future)))
+        return future
 
-    def _submit(self, job: _Job) -> asyncio.Future[Any]:
-        # Handed over once per turn of the loop: all callers of a turn share a group, and the writer is woken once.
+    def _submit(self, job: _Job) -> None:
         if not self._gathered and self._loop is not None:
-            self._loop.call_soon(self._hand_over)
+            self._loop.call_soon(self._hand_over, 0)
         self._gathered.append(job)
-        return job.future
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, seen: int) -> None:
+        """In a turn of the loop in which nobody came: who comes in the next turn had better share the commit than wait
+        for it. A caller who was alone the last time is not kept.
+        """
+        count = len(self._gathered)
+        if self._loop is not None and self._last_count > 1 and seen < count < GROUP_LIMIT:
+            self._loop.call_soon(self._hand_over, count)
+            return
+        self._give()
+
+    def _give(self) -> None:
         if self._gathered:
             jobs, self._gathered = self._gathered, []
+            self._last_count = len(jobs)
             self._queue.put(jobs)
 
     def _tell(self, jobs: Sequence[_Job]) -> None:
         for job in jobs:
             if job.call is not None:
                 self._accepting -= 1
-            if job.future.done():  # cancelled by its caller; the commit stands
-                continue
-            if job.error is not None:
-                job.future.set_exception(job.error)
-            else:
-                job.future.set_result(job.result)
+            try:
+                job.tell(job.outcome)
+            except Exception:  # a bug of one caller's must not leave the others waiting
+                log.exception("store.told_in_vain", kind=job.kind)
 
     # --- in the writer's thread ------------------------------------------------------------------------------------
 
@@ -162,10 +176,10 @@ class GroupWriter:
                     return
             # One of them cannot be done: find out which, so that its neighbours do not suffer.
             self._attempt(group, self._run_apart)
-        except BaseException as error:  # the callers get it; the writer must live
+        except Exception as error:  # the callers get it; the writer must live
             unavailable = to_unavailable(error) if is_storage_failure(error) else error
             for job in group:
-                job.error = unavailable
+                job.outcome = unavailable
             self._start_anew()
 
     def _attempt(self, group: Sequence[_Job], run_all: Callable[[sqlite3.Connection, Sequence[_Job]], bool]) -> bool:
@@ -176,6 +190,7 @@ class GroupWriter:
         if self.checkpoint_wanted:
             self.checkpoint_wanted = False
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        self._reserve_numbers(connection, group)
         kinds = {job.kind for job in group}
         _pass_all(kinds, "before_begin")
         connection.execute("BEGIN IMMEDIATE")
@@ -188,12 +203,21 @@ class GroupWriter:
         _pass_all(kinds, "after_commit")
         return True
 
+    def _reserve_numbers(self, connection: sqlite3.Connection, group: Sequence[_Job]) -> None:
+        """In a commit of its own, as other processes reserve from the same count."""
+        wanted = sum(len(job.call.envelopes) for job in group if job.call is not None)
+        if self._stock is not None and len(self._stock) < wanted:
+            connection.execute("BEGIN IMMEDIATE")
+            numbers = run(connection, reserve(max(wanted, RESERVED_AT_ONCE)))
+            connection.execute("COMMIT")
+            self._stock.add(numbers)
+
     def _run_together(self, connection: sqlite3.Connection, group: Sequence[_Job], *, hopeful: bool) -> bool:
         try:
             self._keep_all(connection, [job for job in group if job.call is not None], hopeful=hopeful)
             for job in group:
                 if job.plan is not None:
-                    job.result = run(connection, job.plan())
+                    job.outcome = run(connection, job.plan())
         except Exception as error:
             if is_storage_failure(error):
                 raise
@@ -202,27 +226,25 @@ class GroupWriter:
 
     def _run_apart(self, connection: sqlite3.Connection, group: Sequence[_Job]) -> bool:
         for job in group:
-            job.error = None
             connection.execute("SAVEPOINT job")
             try:
                 if job.call is not None:
                     self._keep_all(connection, [job], hopeful=False)
                 elif job.plan is not None:
-                    job.result = run(connection, job.plan())
+                    job.outcome = run(connection, job.plan())
             except Exception as error:
                 if is_storage_failure(error):
                     raise
                 connection.execute("ROLLBACK TO job")
-                job.error = error
+                job.outcome = error
             connection.execute("RELEASE job")
         return True
 
     def _keep_all(self, connection: sqlite3.Connection, jobs: Sequence[_Job], *, hopeful: bool) -> None:
         calls = [job.call for job in jobs if job.call is not None]
-        if calls:
-            for job, outcome in zip(jobs, run(connection, self._keep(calls, hopeful)), strict=True):
-                # Both, as an attempt without hope may follow one that left an error here.
-                job.error, job.result = (outcome, None) if isinstance(outcome, Exception) else (None, outcome)
+        if calls and self._stock is not None:
+            for job, outcome in zip(jobs, run(connection, self._keep(calls, self._stock, hopeful)), strict=True):
+                job.outcome = outcome
             point("accept.after_insert")
 
     def _start_anew(self) -> None:

@@ -8,12 +8,16 @@ never start over; once it is long, the writer is asked to finish the little that
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from gateway.store.group import GroupWriter
 
 EVERY_S = 1.0
+CHECKPOINT_EVERY_S = 5.0
+"""A checkpoint keeps the disk busy for some 50 ms, and whoever commits waits for it; pages that change all the time are
+written once for all that happened in between."""
 LONG_LOG_PAGES = 8_192
 """32 MB of log."""
 
@@ -45,12 +49,13 @@ class Keeper:
 
     def _work(self) -> None:
         connection: sqlite3.Connection | None = None
-        seen = -1
+        seen, checked = -1, time.monotonic()
         while not self._stop.wait(EVERY_S):
             self._look_at_disk()
             commits = self._writer.commits
-            if commits == seen:
+            if commits == seen or time.monotonic() - checked < CHECKPOINT_EVERY_S:
                 continue
+            checked = time.monotonic()
             try:
                 connection = connection or self._connect()
                 _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()

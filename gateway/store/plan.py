@@ -43,10 +43,13 @@ class Put(NamedTuple):
 Plan: TypeAlias = Generator[Ask | Put, list[Row], T]
 
 
-def insert_into(table: Table, *left_out: str) -> Statement:
-    """One row of values in the order of the table's columns, without those `left_out` (the engine numbers them)."""
-    names = tuple(column.name for column in table.columns if column.name not in left_out)
-    return Statement(insert(table).values({name: bindparam(name) for name in names}), names)
+def insert_into(table: Table, *left_out: str, **fixed: str | int) -> Statement:
+    """One row of values in the order of the table's columns, without those `left_out` (the engine numbers them) and
+    those that are the same in every row.
+    """
+    names = tuple(each.name for each in table.columns if each.name not in left_out and each.name not in fixed)
+    values = {name: literal(value) for name, value in fixed.items()} | {name: bindparam(name) for name in names}
+    return Statement(insert(table).values(values), names)
 
 
 def is_in(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
@@ -56,6 +59,11 @@ def is_in(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
 def word(value: str) -> ColumnElement[str]:
     """A constant of ours as SQL text: a partial index is used only where its condition stands literally."""
     return literal_column(f"'{value}'")
+
+
+def literal(value: str | int) -> ColumnElement[Any]:
+    """The same for numbers too: what is written into the statement need not be bound for every row."""
+    return literal_column(str(value)) if isinstance(value, int) else word(value)
 
 
 def ask_for(statement: Statement, values: Sequence[Any], *rest: Any) -> Plan[list[Row]]:

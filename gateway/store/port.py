@@ -5,8 +5,8 @@ nothing of that write is then kept. All times are milliseconds UTC and come from
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol, TypeAlias
 
 from gateway.contract.clock import Millis
 from gateway.contract.envelope import Accepted, Envelope
@@ -46,6 +46,11 @@ class KeyConflict(Exception):
     """The same source key came with other content. `source_key` is not in the text: it may be personal."""
 
 
+Told: TypeAlias = Sequence[Accepted] | Exception
+"""What came of an accept."""
+Tell: TypeAlias = Callable[[Told], None]
+
+
 class Store(Protocol):
     # --- life ------------------------------------------------------------------------------------------------------
 
@@ -63,11 +68,17 @@ class Store(Protocol):
     async def accept(
         self, envelopes: Sequence[Envelope], *, cursor: str | None = None, channel: str = ""
     ) -> Sequence[Accepted]:
+        """As `accept_soon`, waited for."""
+
+    def accept_soon(
+        self, envelopes: Sequence[Envelope], tell: Tell, *, cursor: str | None = None, channel: str = ""
+    ) -> None:
         """Keep envelopes with their receipts and history in one transaction, group-committed with its neighbours.
 
         `cursor` (with all envelopes of one channel, or with none and the `channel` named) is committed with them.
+        `tell` is called once, in the event loop's thread: with what was accepted after the commit, or with the error.
         One Accepted each, in order. An envelope without `receipt_wanted` joins an open matter but opens none.
-        A source key that is known gives the earlier Accepted with `duplicate=True`. Raises KeyConflict if any
+        A source key that is known gives the earlier Accepted with `duplicate=True`. KeyConflict if any
         key is known with other content; then none of these envelopes was kept, neighbours in the same group are untouched.
         """
 

@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import Integer, bindparam, case, delete, func, select, update
 
 from gateway.contract.clock import Millis
-from gateway.contract.receipt import Receipt
 from gateway.store.accepting import WRITE_HISTORY
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, insert_into, is_in, put
 from gateway.store.rows import AlarmCall, Deadlines
@@ -38,8 +37,8 @@ NEAR_DEADLINES = Statement(
 _COMPLAINT = Statement(
     select(complaints.c.id, deadlines.c.decided_ms, deadlines.c.complaint_id)
     .outerjoin(deadlines, deadlines.c.complaint_id == complaints.c.id)
-    .where(complaints.c.receipt == bindparam("receipt")),
-    ("receipt",),
+    .where(complaints.c.number == bindparam("number")),
+    ("number",),
 )
 _DECIDE = Statement(
     update(deadlines).where(deadlines.c.complaint_id == bindparam("at_id")).values(decided_ms=bindparam("now")),
@@ -83,9 +82,9 @@ def read_deadlines(now: Millis, within_ms: int) -> Plan[list[Deadlines]]:
     ]
 
 
-def decide(receipt: Receipt, by: str, now: Millis) -> Plan[bool]:
-    """See Store.decide."""
-    rows = yield Ask(_COMPLAINT, (receipt,))
+def decide(number: int, by: str, now: Millis) -> Plan[bool]:
+    """See Store.decide; `number` is the receipt's."""
+    rows = yield Ask(_COMPLAINT, (number,))
     if not rows or rows[0][1] is not None:
         return False
     complaint_id, _, has_deadline = rows[0]

@@ -1,18 +1,16 @@
 """The inbox: claiming envelopes fairly, and turning them into complaint versions with all their duties."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import Integer, bindparam, exists, func, or_, select, update
 
 from gateway.contract.clock import Millis
-from gateway.contract.complaint import Authenticity
-from gateway.contract.envelope import Envelope, Thread
+from gateway.contract.envelope import Envelope
 from gateway.contract.ports import Event
 from gateway.states import DutyState, EnvelopeState
 from gateway.store.accepting import WRITE_HISTORY
+from gateway.store.heads import COLUMNS, read_envelope
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.promising import note_deadlines
 from gateway.store.rows import InboxItem, Moved, Registered, Target
@@ -41,7 +39,7 @@ READY = Statement(
                 _older.c.state == word(EnvelopeState.ACCEPTED),
                 # Said again in the words of the index, or it would not be used.
                 _older.c.state != word(EnvelopeState.REGISTERED),
-                _older.c.receipt == inbox.c.receipt,
+                _older.c.number == inbox.c.number,
                 _older.c.part < inbox.c.part,
             ),
         ),
@@ -57,43 +55,35 @@ _CLAIM = Statement(
     .values(lease_until_ms=bindparam("until"), claim=inbox.c.claim + 1, attempts=inbox.c.attempts + 1),
     ("until", "at_id"),
 )
-_ENVELOPE = (
-    envelopes.c.channel,
-    envelopes.c.adapter,
-    envelopes.c.source_key,
-    envelopes.c.media_type,
-    envelopes.c.raw,
-    envelopes.c.received_ms,
-    envelopes.c.authenticity,
-    envelopes.c.content,
-    envelopes.c.thread_key,
-    envelopes.c.thread_window_ms,
-    envelopes.c.thread_ends,
-    envelopes.c.joins,
-    envelopes.c.receipt_wanted,
-    envelopes.c.backfill,
-    envelopes.c.hints,
-)
 _ITEMS = Statement(
-    select(inbox.c.id, inbox.c.claim, inbox.c.attempts, inbox.c.receipt, inbox.c.state, inbox.c.code, *_ENVELOPE)
+    select(
+        inbox.c.id,
+        inbox.c.claim,
+        inbox.c.attempts,
+        inbox.c.receipt,
+        inbox.c.number,
+        inbox.c.state,
+        inbox.c.code,
+        *COLUMNS,
+    )
     .join_from(inbox, envelopes, envelopes.c.id == inbox.c.id)
     .where(is_in(inbox.c.id, "ids")),
     ("ids",),
 )
 _EARLIER = Statement(
-    select(complaints.c.receipt, envelopes.c.id, *_ENVELOPE)
+    select(complaints.c.number, envelopes.c.id, *COLUMNS)
     .join_from(complaints, complaint_versions, complaint_versions.c.complaint_id == complaints.c.id)
     .join(envelopes, envelopes.c.id == complaint_versions.c.envelope_id)
     .join(inbox, inbox.c.id == complaint_versions.c.envelope_id)
-    .where(is_in(complaints.c.receipt, "receipts"), complaint_versions.c.event != word(Event.REREAD))
-    .order_by(complaints.c.receipt, inbox.c.part),
-    ("receipts",),
+    .where(is_in(complaints.c.number, "numbers"), complaint_versions.c.event != word(Event.REREAD))
+    .order_by(complaints.c.number, inbox.c.part),
+    ("numbers",),
 )
 _COMPLAINTS = Statement(
-    select(complaints.c.receipt, complaints.c.id, complaints.c.version)
-    .where(is_in(complaints.c.receipt, "receipts"))
+    select(complaints.c.number, complaints.c.id, complaints.c.version)
+    .where(is_in(complaints.c.number, "numbers"))
     .with_for_update(),
-    ("receipts",),
+    ("numbers",),
 )
 _CLAIMS = Statement(
     select(inbox.c.id, inbox.c.claim, inbox.c.code).where(is_in(inbox.c.id, "ids"), _ACCEPTED).with_for_update(),
@@ -176,64 +166,30 @@ def claim_inbox(limit: int, now: Millis, lease_ms: int) -> Plan[list[InboxItem]]
 def read_items(ids: Sequence[str], *, claimed: bool = True) -> Plan[list[InboxItem]]:
     """Envelopes with their context, in the order of `ids`; unknown ids are left out."""
     rows = {row[0]: row for row in (yield from ask_for(_ITEMS, ids))}
-    receipts = [row[3] for row in rows.values() if row[3]]
-    known = {row[0]: row[1:] for row in (yield from ask_for(_COMPLAINTS, receipts))}
-    earlier: dict[str, list[tuple[str, Envelope]]] = {}
-    for receipt, envelope_id, *columns in (yield from ask_for(_EARLIER, list(known))):
-        earlier.setdefault(receipt, []).append((envelope_id, _read_envelope(columns)))
+    numbers = [row[4] for row in rows.values() if row[4] is not None]
+    known = {row[0]: row[1:] for row in (yield from ask_for(_COMPLAINTS, numbers))}
+    earlier: dict[int, list[tuple[str, Envelope]]] = {}
+    for number, envelope_id, *columns in (yield from ask_for(_EARLIER, list(known))):
+        earlier.setdefault(number, []).append((envelope_id, read_envelope(*columns)))
     items = []
-    for envelope_id, claim, attempts, receipt, state, code, *columns in (rows[i] for i in ids if i in rows):
-        complaint_id, version = known.get(receipt, (None, 0))
+    for envelope_id, claim, attempts, receipt, number, state, code, *columns in (rows[i] for i in ids if i in rows):
+        complaint_id, version = known.get(number, (None, 0))
         items.append(
             InboxItem(
                 id=envelope_id,
                 claim=claim if claimed else 0,
                 attempts=attempts,
                 receipt=receipt,
-                envelope=_read_envelope(columns),
+                number=number,
+                envelope=read_envelope(*columns),
                 complaint_id=complaint_id,
                 version=version,
-                earlier=[kept for kept_id, kept in earlier.get(receipt, ()) if kept_id != envelope_id],
+                earlier=[kept for kept_id, kept in earlier.get(number, ()) if kept_id != envelope_id],
                 state=EnvelopeState(state),
                 code=code,
             )
         )
     return items
-
-
-def _read_envelope(columns: Sequence[Any]) -> Envelope:
-    (
-        channel,
-        adapter,
-        source_key,
-        media_type,
-        raw,
-        received_ms,
-        authenticity,
-        content,
-        thread_key,
-        window_ms,
-        thread_ends,
-        joins,
-        receipt_wanted,
-        backfill,
-        hints,
-    ) = columns
-    return Envelope(
-        channel=channel,
-        adapter=adapter,
-        source_key=source_key,
-        media_type=media_type,
-        raw=raw,
-        received_at=received_ms,
-        authenticity=Authenticity.model_validate_json(authenticity),
-        content=content,
-        thread=Thread(key=thread_key, window_ms=window_ms, ends=bool(thread_ends)) if thread_key is not None else None,
-        joins=joins,
-        receipt_wanted=bool(receipt_wanted),
-        backfill=bool(backfill),
-        hints=json.loads(hints) if hints else {},
-    )
 
 
 # --- register ------------------------------------------------------------------------------------------------------
@@ -258,8 +214,8 @@ class _Changes:
         self.history.append((self.now, subject, subject_id, event, before, after, detail))
 
 
-_Current = dict[str, tuple[str, int]]
-"""Receipt -> (complaint id, version)."""
+_Current = dict[int, tuple[str, int]]
+"""Number of the receipt -> (complaint id, version)."""
 
 
 def register(results: Sequence[Registered | Moved], now: Millis) -> Plan[list[bool]]:
@@ -276,7 +232,7 @@ def register(results: Sequence[Registered | Moved], now: Millis) -> Plan[list[bo
         elif isinstance(result, Moved):
             _move(changes, result.item, result.state, result.code, result.detail, result.due_ms, code)
             kept.append(True)
-        elif result.item.receipt is None:
+        elif result.item.number is None:
             # Nothing can be forwarded or answered without a number. Released by a person, it gets one.
             detail = "This was kept without a receipt number but reads as a complaint. Release it to give it one."
             _move(changes, result.item, EnvelopeState.SET_ASIDE, "receipt_missing", detail, 0, code)
@@ -295,7 +251,7 @@ def reread(result: Registered, now: Millis) -> Plan[bool]:
     """See Store.reread: the envelope stays where it is."""
     current, busy = yield from _read_current([result])
     changes = _Changes(now)
-    if not result.item.receipt or result.item.receipt not in current:
+    if result.item.number not in current:
         return False
     if not _add_version(changes, result, current, busy):
         return False
@@ -305,22 +261,26 @@ def reread(result: Registered, now: Millis) -> Plan[bool]:
 
 def _read_current(results: Sequence[Registered]) -> Plan[tuple[_Current, set[tuple[str, str]]]]:
     """The complaints there are, and at which systems they have unfinished steps."""
-    receipts = [result.item.receipt for result in results if result.item.receipt]
-    current: _Current = {row[0]: (row[1], row[2]) for row in (yield from ask_for(_COMPLAINTS, receipts))}
+    numbers = [result.item.number for result in results if result.item.number is not None]
+    current: _Current = {row[0]: (row[1], row[2]) for row in (yield from ask_for(_COMPLAINTS, numbers))}
     busy = yield from ask_for(_UNFINISHED, [complaint_id for complaint_id, _ in current.values()])
     return current, {(row[0], row[1]) for row in busy}
 
 
 def _add_version(changes: _Changes, result: Registered, current: _Current, busy: set[tuple[str, str]]) -> bool:
     """False, and nothing gathered, if the complaint has moved on since the item was claimed."""
-    receipt = result.item.receipt or ""
-    complaint_id, version = current.get(receipt, (result.complaint_id, 0))
+    receipt, number = result.item.receipt, result.item.number
+    if receipt is None or number is None:
+        return False
+    complaint_id, version = current.get(number, (result.complaint_id, 0))
     if complaint_id != result.complaint_id or version + 1 != result.version:
         return False
     now = changes.now
     facts = (result.kind.value, result.level.value, result.language, result.branch)
     if version == 0:
-        changes.opened.append((complaint_id, receipt, result.version, result.item.envelope.channel, *facts, now, now))
+        changes.opened.append(
+            (complaint_id, receipt, number, result.version, result.item.envelope.channel, *facts, now, now)
+        )
     else:
         changes.changed.append((result.version, *facts, now, complaint_id))
     changes.versions.append((complaint_id, result.version, result.event.value, now, result.item.id, result.document))
@@ -331,7 +291,7 @@ def _add_version(changes: _Changes, result: Registered, current: _Current, busy:
     if result.decide_ms is not None and result.event is not Event.REREAD:
         changes.deadlines.append((complaint_id, result.item.envelope.channel, result.decide_ms, None))
     changes.history += [note_birth(row, now) for row in owed]
-    current[receipt] = (complaint_id, result.version)
+    current[number] = (complaint_id, result.version)
     return True
 
 

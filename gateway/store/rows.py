@@ -18,7 +18,7 @@ class InboxItem:
     """A claimed envelope. `claim` is the generation: a later claim makes this one powerless. `attempts` counts the
     claims, this one included.
 
-    `version` is the current version of the complaint under its receipt (0: none yet), `complaint_id` its id;
+    `number` is the receipt's (see `store.numbering`). `version` is the current version of the complaint under its receipt (0: none yet), `complaint_id` its id;
     `earlier` are the envelopes already registered under it, oldest first. `state` and `code` say where it stands.
     """
 
@@ -26,6 +26,7 @@ class InboxItem:
     claim: int
     attempts: int
     receipt: Receipt | None
+    number: int | None
     envelope: Envelope
     complaint_id: str | None = None
     version: int = 0

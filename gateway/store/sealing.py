@@ -31,6 +31,7 @@ from gateway.store.chain import (
     tally_moves,
     to_json,
 )
+from gateway.store.heads import read_source_key
 from gateway.store.missing import Numbered, note_numbers
 from gateway.store.plan import Ask, Plan, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.tables import (
@@ -132,7 +133,7 @@ _MOVE_TALLY = Statement(
     .values(count=bindparam("to_count")),
     ("to_count", "at_day", "at_subject", "at_channel", "at_instance", "at_state"),
 )
-_SOURCE_KEYS = Statement(select(envelopes.c.id, envelopes.c.source_key).where(is_in(envelopes.c.id, "ids")), ("ids",))
+_HEADS = Statement(select(envelopes.c.id, envelopes.c.head).where(is_in(envelopes.c.id, "ids")), ("ids",))
 _HEARD = Statement(select(heard.c.channel, heard.c.last_ms), ())
 _HEAR = Statement(
     update(heard).where(heard.c.channel == bindparam("at_channel")).values(last_ms=bindparam("to_ms")),
@@ -307,9 +308,9 @@ def _find_numbers(moves: Sequence[Move], sealing: Sealing) -> Plan[list[Numbered
         if move.event == "envelope.accepted" and move.channel in sealing.find_number
     }
     numbers = []
-    for envelope_id, source_key in (yield from ask_for(_SOURCE_KEYS, list(channels))):
+    for envelope_id, head in (yield from ask_for(_HEADS, list(channels))):
         channel = channels[envelope_id] or ""
-        found = sealing.find_number[channel](source_key)
+        found = sealing.find_number[channel](read_source_key(head))
         if found is not None:
             numbers.append(Numbered(channel, found.stream, found.number))
     return numbers

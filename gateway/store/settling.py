@@ -137,13 +137,13 @@ _WARNINGS = Statement(
     select(duties.c.id)
     .join_from(duties, complaints, complaints.c.id == duties.c.complaint_id)
     .where(
-        complaints.c.receipt == bindparam("receipt"),
+        complaints.c.number == bindparam("number"),
         WAITING,
         duties.c.target == word(Target.NOTICE),
         or_(duties.c.step == word(Purpose.WARNING), duties.c.step.like(word(f"{Purpose.WARNING}:%"))),
     )
     .with_for_update(of=duties),
-    ("receipt",),
+    ("number",),
 )
 DISMISS = Statement(
     update(duties)
@@ -291,8 +291,8 @@ def extend(held: Sequence[Duty], now: Millis, lease_ms: int) -> Plan[None]:
     yield from put(_EXTEND, [(now + lease_ms, duty.id, duty.claim) for duty in held])
 
 
-def cancel_warnings(receipt: Receipt, by: str, now: Millis) -> Plan[int]:
-    ids = [row[0] for row in (yield Ask(_WARNINGS, (receipt,)))]
+def cancel_warnings(number: int, by: str, now: Millis) -> Plan[int]:
+    ids = [row[0] for row in (yield Ask(_WARNINGS, (number,)))]
     yield from put(DISMISS, [(now, "acknowledged", "", duty_id) for duty_id in ids])
     yield from put(
         WRITE_HISTORY,

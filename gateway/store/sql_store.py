@@ -1,7 +1,9 @@
 """The Store port over Plans: what every SQL engine shares. An Engine brings transactions; this says what is in them."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
 from gateway.contract.clock import Clock, Millis
@@ -9,9 +11,11 @@ from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
 from gateway.store import asking, conserving, deciding, missing, promising, registering, sealing, settling
-from gateway.store.accepting import Call, DrawReceipt, Outcome
+from gateway.store.accepting import Call
 from gateway.store.chain import Days, DaySum, Head, Move, Seal, Sealed, Sealing, Tally
+from gateway.store.numbering import Numbering
 from gateway.store.plan import Plan, Put, Statement, insert_into
+from gateway.store.port import Tell
 from gateway.store.rows import (
     AlarmCall,
     Balance,
@@ -33,13 +37,18 @@ T = TypeVar("T")
 
 
 class Engine(Protocol):
-    """`kind` names the work for kill points. A Plan factory may be called again when a transaction is run again."""
+    """`kind` names the work for kill points. A Plan factory may be called again when a transaction is run again.
+
+    `numbering` is there once it is open.
+    """
+
+    numbering: Numbering
 
     async def open(self) -> None: ...
 
     async def close(self) -> None: ...
 
-    def accept(self, call: Call) -> Awaitable[Outcome]: ...
+    def accept(self, call: Call, tell: Tell) -> None: ...
 
     def write(self, kind: str, plan: Callable[[], Plan[T]]) -> Awaitable[T]: ...
 
@@ -47,6 +56,16 @@ class Engine(Protocol):
         """All that a Plan reads is of one moment (on PostgreSQL: REPEATABLE READ), or the books would seem not to
         balance whenever something moves between two statements.
         """
+
+
+def tell_future(future: "asyncio.Future[T]", outcome: T | Exception) -> None:
+    """Nothing, if whoever waited has gone; the commit stands."""
+    if future.done():
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
 
 
 _FORGET_PROBE = Statement(probes.delete(), ())
@@ -63,9 +82,8 @@ class SqlStore:
 
     settle_s: float = 0.0
 
-    def __init__(self, engine: Engine, *, draw_receipt: DrawReceipt, clock: Clock) -> None:
+    def __init__(self, engine: Engine, *, clock: Clock) -> None:
         self._engine = engine
-        self._draw_receipt = draw_receipt
         self._clock = clock
 
     async def open(self) -> None:
@@ -81,18 +99,23 @@ class SqlStore:
     async def accept(
         self, envelopes: Sequence[Envelope], *, cursor: str | None = None, channel: str = ""
     ) -> Sequence[Accepted]:
+        future: asyncio.Future[Sequence[Accepted]] = asyncio.get_running_loop().create_future()
+        self.accept_soon(envelopes, partial(tell_future, future), cursor=cursor, channel=channel)
+        return await future
+
+    def accept_soon(
+        self, envelopes: Sequence[Envelope], tell: Tell, *, cursor: str | None = None, channel: str = ""
+    ) -> None:
         if cursor is None:
-            if not envelopes:
-                return []
-            outcome = await self._engine.accept(Call(envelopes))
-        else:
-            channels = {envelope.channel for envelope in envelopes} | ({channel} if channel else set())
-            if len(channels) != 1:
-                raise ValueError("a cursor is committed for one channel: name it, or give envelopes of one channel")
-            outcome = await self._engine.accept(Call(envelopes, (channels.pop(), cursor)))
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+            if envelopes:
+                self._engine.accept(Call(envelopes), tell)
+            else:
+                tell([])
+            return
+        channels = {envelope.channel for envelope in envelopes} | ({channel} if channel else set())
+        if len(channels) != 1:
+            raise ValueError("a cursor is committed for one channel: name it, or give envelopes of one channel")
+        self._engine.accept(Call(envelopes, (channels.pop(), cursor)), tell)
 
     async def cursor(self, channel: str) -> str | None:
         return await self._engine.read(lambda: asking.read_cursor(channel))
@@ -115,10 +138,12 @@ class SqlStore:
         await self._engine.write("extend", lambda: settling.extend(duties, now, lease_ms))
 
     async def cancel_warnings(self, receipt: Receipt, by: str, now: Millis) -> int:
-        return await self._engine.write("cancel", lambda: settling.cancel_warnings(receipt, by, now))
+        number = self._engine.numbering.read(receipt)
+        return await self._engine.write("cancel", lambda: settling.cancel_warnings(number, by, now))
 
     async def trace(self, receipt: Receipt) -> Trace | None:
-        return await self._engine.read(lambda: asking.trace(receipt))
+        number = self._engine.numbering.read(receipt)
+        return await self._engine.read(lambda: asking.trace(receipt, number))
 
     async def find_envelope(self, envelope_id: str) -> InboxItem | None:
         items = await self._engine.read(lambda: registering.read_items([envelope_id], claimed=False))
@@ -134,7 +159,7 @@ class SqlStore:
         return await self._engine.read(lambda: asking.parked(limit, after_id))
 
     async def release(self, ids: Sequence[str], by: str, now: Millis) -> Sequence[bool]:
-        return await self._engine.write("release", lambda: deciding.release(ids, by, now, self._draw_receipt))
+        return await self._engine.write("release", lambda: deciding.release(ids, by, now, self._engine.numbering))
 
     async def dismiss(self, ids: Sequence[str], why: str, by: str, now: Millis) -> Sequence[bool]:
         return await self._engine.write("dismiss", lambda: deciding.dismiss(ids, why, by, now))
@@ -192,7 +217,8 @@ class SqlStore:
         return await self._engine.read(lambda: missing.read_missing(until))
 
     async def decide(self, receipt: Receipt, by: str, now: Millis) -> bool:
-        return await self._engine.write("decide", lambda: promising.decide(receipt, by, now))
+        number = self._engine.numbering.read(receipt)
+        return await self._engine.write("decide", lambda: promising.decide(number, by, now))
 
     async def note_alarms(self, keys: Collection[str], now: Millis) -> Mapping[str, int]:
         if not keys and not await self._engine.read(promising.has_alarms):

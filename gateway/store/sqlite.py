@@ -9,15 +9,17 @@ import sqlite3
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TypeVar
 
 from gateway.contract.clock import Clock
-from gateway.store.accepting import Call, DrawReceipt, Outcome, keep
+from gateway.store.accepting import Call, keep
 from gateway.store.group import GroupWriter
 from gateway.store.keeper import Keeper
 from gateway.store.migrate import check_revision
+from gateway.store.numbering import Numbering, read_secret
 from gateway.store.plan import Plan
-from gateway.store.port import StoreUnavailable
+from gateway.store.port import StoreUnavailable, Tell
 from gateway.store.sql_store import SqlStore
 from gateway.store.sqlite_connection import connect, find_path, is_storage_failure, run, to_unavailable
 
@@ -30,26 +32,22 @@ READERS = 2
 class SqliteStore(SqlStore):
     """`queue_limit`: accepts that may wait for their commit. `min_free_mb`: below it nothing more is accepted."""
 
-    def __init__(
-        self, url: str, *, draw_receipt: DrawReceipt, clock: Clock, queue_limit: int = 5_000, min_free_mb: int = 64
-    ) -> None:
-        engine = SqliteEngine(
-            url, draw_receipt=draw_receipt, clock=clock, queue_limit=queue_limit, min_free_mb=min_free_mb
-        )
-        super().__init__(engine, draw_receipt=draw_receipt, clock=clock)
+    def __init__(self, url: str, *, clock: Clock, queue_limit: int = 5_000, min_free_mb: int = 64) -> None:
+        engine = SqliteEngine(url, clock=clock, queue_limit=queue_limit, min_free_mb=min_free_mb)
+        super().__init__(engine, clock=clock)
 
 
 class SqliteEngine:
     """Implements `gateway.store.sql_store.Engine`."""
 
-    def __init__(
-        self, url: str, *, draw_receipt: DrawReceipt, clock: Clock, queue_limit: int, min_free_mb: int
-    ) -> None:
+    numbering: Numbering
+
+    def __init__(self, url: str, *, clock: Clock, queue_limit: int, min_free_mb: int) -> None:
         self._url = url
         self._path = find_path(url)
         self._writer = GroupWriter(
             lambda: connect(self._path, write=True),
-            lambda calls, hopeful: keep(calls, clock.now_ms(), draw_receipt, hopeful=hopeful),
+            lambda calls, stock, hopeful: keep(calls, clock.now_ms(), stock, hopeful=hopeful),
             queue_limit,
         )
         self._keeper = Keeper(self._path, lambda: connect(self._path, write=True), self._writer, min_free_mb)
@@ -61,7 +59,9 @@ class SqliteEngine:
         """Raises StoreUnavailable; SchemaMismatch, one of its kind, if the database is of another version."""
         check_revision(self._url)
         try:
-            self._writer.start()
+            with closing(connect(self._path, write=False)) as connection:
+                self.numbering = Numbering(run(connection, read_secret()))
+            self._writer.start(self.numbering)
         except sqlite3.Error as error:
             raise to_unavailable(error) from error
         self._keeper.start()
@@ -79,10 +79,11 @@ class SqliteEngine:
         self._read_connections.clear()
         self._reading = threading.local()
 
-    def accept(self, call: Call) -> Awaitable[Outcome]:
+    def accept(self, call: Call, tell: Tell) -> None:
         if self._keeper.disk_is_low and call.envelopes:
-            raise StoreUnavailable("the disk is nearly full", after_s=60)
-        return self._writer.accept(call)
+            tell(StoreUnavailable("the disk is nearly full", after_s=60))
+        else:
+            self._writer.accept(call, tell)
 
     def write(self, kind: str, plan: Callable[[], Plan[T]]) -> Awaitable[T]:
         if kind == "probe" and self._keeper.disk_is_low:

@@ -42,24 +42,24 @@ envelopes = Table(
     metadata,
     _id("id", primary_key=True),
     # See accepting.hash_key. A random key costs every accept a page of the index of its own; a sequential one does not.
-    Column("key", LargeBinary(56), nullable=False),
+    Column("key", LargeBinary(80), nullable=False),
     Column("channel", Text, nullable=False),
-    Column("adapter", Text, nullable=False),
-    Column("source_key", Text, nullable=False),
-    Column("media_type", Text, nullable=False),
     Column("received_ms", BigInteger, nullable=False),
     Column("content", LargeBinary(32), nullable=False),
-    Column("authenticity", Text, nullable=False),
-    Column("thread_key", Text),
-    Column("thread_window_ms", BigInteger),
-    Column("thread_ends", Boolean, nullable=False),
-    Column("joins", Text),
-    Column("receipt_wanted", Boolean, nullable=False),
-    Column("backfill", Boolean, nullable=False),
-    Column("hints", Text, nullable=False),
+    # The rest of it as JSON (see heads.py).
+    Column("head", LargeBinary, nullable=False),
     # Last, so that reading the columns above never walks through the pages of a large body.
     Column("raw", LargeBinary, nullable=False),
     Index("ix_envelopes_key", "key", unique=True),
+)
+
+numbering = Table(
+    "numbering",
+    metadata,
+    # One row: the secret of the receipts and the first number that nobody has reserved (see numbering.py).
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("secret", LargeBinary(32), nullable=False),
+    Column("next", BigInteger, nullable=False),
 )
 
 inbox = Table(
@@ -68,6 +68,8 @@ inbox = Table(
     _id("id", primary_key=True),
     Column("channel", Text, nullable=False),
     Column("receipt", String(12)),
+    # Of the receipt. What is found by a receipt is found by its number: numbers grow, receipts lie anywhere.
+    Column("number", BigInteger),
     # Place inside the receipt's matter, from 0.
     Column("part", Integer, nullable=False),
     Column("state", String(12), nullable=False),
@@ -80,9 +82,8 @@ inbox = Table(
     Column("code", Text, nullable=False),
     Column("detail", Text, nullable=False),
     _index_where("ix_inbox_accepted", "state = 'accepted'", "channel", "since_ms", "id"),
-    # Receipts are random, so an index of all of them would cost every accept a page of its own. This one stays small;
-    # a registered envelope is found by the receipt of its complaint.
-    _index_where("ix_inbox_unregistered", "state <> 'registered'", "receipt", "part", unique=True),
+    # A registered envelope is found by its complaint.
+    _index_where("ix_inbox_unregistered", "state <> 'registered'", "number", "part", unique=True),
     _index_where("ix_inbox_set_aside", "state = 'set_aside'", "id"),
     sqlite_with_rowid=False,
 )
@@ -90,8 +91,9 @@ inbox = Table(
 threads = Table(
     "threads",
     metadata,
-    Column("key", LargeBinary(56), primary_key=True),
+    Column("key", LargeBinary(80), primary_key=True),
     Column("receipt", String(12), nullable=False),
+    Column("number", BigInteger, nullable=False),
     Column("last_ms", BigInteger, nullable=False),
     Column("ended", Boolean, nullable=False),
     sqlite_with_rowid=False,
@@ -110,6 +112,7 @@ complaints = Table(
     metadata,
     _id("id", primary_key=True),
     Column("receipt", String(12), nullable=False),
+    Column("number", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
     Column("channel", Text, nullable=False),
     Column("kind", Text, nullable=False),
@@ -118,7 +121,7 @@ complaints = Table(
     Column("branch", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("changed_ms", BigInteger, nullable=False),
-    Index("ix_complaints_receipt", "receipt", unique=True),
+    Index("ix_complaints_number", "number", unique=True),
     sqlite_with_rowid=False,
 )
 

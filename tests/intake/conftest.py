@@ -18,7 +18,6 @@ from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.errors import AdapterError
 from gateway.intake.accept import Acceptance
 from gateway.intake.health import Health
-from gateway.intake.numbers import draw_receipt
 from gateway.intake.server import Intake
 from gateway.ops.time import SystemClock
 from gateway.store.migrate import migrate
@@ -113,7 +112,7 @@ async def open_site(tmp_path: Path) -> AsyncIterator[Open]:
     async def start(*parties: Party, min_free_mb: int = 0, **options: Any) -> Site:
         url = f"sqlite:///{tmp_path / 'huiyin.db'}"
         migrate(url)
-        store = SqliteStore(url, draw_receipt=draw_receipt, clock=SystemClock(), min_free_mb=min_free_mb)
+        store = SqliteStore(url, clock=SystemClock(), min_free_mb=min_free_mb)
         await store.open()
         closing.append(store.close)
         settings = {"public_url": "https://echo.bank.example", "trusted_proxies": (), "per_minute": 1000, **options}

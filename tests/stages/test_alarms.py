@@ -17,7 +17,7 @@ from gateway.contract.draft import Draft
 from gateway.contract.envelope import Envelope
 from gateway.contract.errors import Rejected, TryLater
 from gateway.contract.ports import Purpose, SourceNumber
-from gateway.contract.receipt import Receipt
+from gateway.contract.receipt import make_receipt
 from gateway.ops import metrics
 from gateway.stages.alarms import Alarms
 from gateway.stages.seal import Sealer, make_signer
@@ -267,7 +267,7 @@ async def test_deadlines_are_counted_and_where_decisions_are_told_alarmed_until_
     assert await find_alarms(watching) == {"decide": 1}
     assert not await bank.store.decide(receipts[0], "test", Millis(first)), "once"
     assert not await bank.store.decide(receipts[2], "test", Millis(first))
-    assert not await bank.store.decide(Receipt("000000000000"), "test", Millis(first))
+    assert not await bank.store.decide(make_receipt(47_110_815_424), "test", Millis(first))
     trace = await bank.store.trace(receipts[0])
     assert trace is not None
     assert [(row.event, row.detail) for row in trace.history][-1] == ("complaint.closed", "by test")

@@ -42,7 +42,7 @@ def make_odd(raw: bytes, key: str, **more: bool) -> Envelope:
 
 def read_inbox(bench: Bench) -> dict[str, tuple[str, str]]:
     """Source key -> (state, code)."""
-    rows = bench.query("SELECT source_key, state, code FROM inbox JOIN envelopes USING (id)")
+    rows = bench.query("SELECT CAST(head AS TEXT) ->> 'key', state, code FROM inbox JOIN envelopes USING (id)")
     return {key: (state, code) for key, state, code in rows}
 
 

@@ -1,8 +1,7 @@
 """A real store in a file of its own, and short ways to make what goes into it."""
 
-import itertools
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from gateway.contract.clock import Millis
 from gateway.contract.complaint import Authenticity, Kind
 from gateway.contract.envelope import Envelope, Thread
 from gateway.contract.ports import Event
-from gateway.contract.receipt import Receipt, make_receipt
 from gateway.contract.verdict import Level
 from gateway.store.migrate import migrate
 from gateway.store.rows import InboxItem, NewDuty, Registered, Target
@@ -36,15 +34,10 @@ class Bench:
         self.path = path
         self.url = f"sqlite:///{path}"
         self.clock = FixedClock()
-        self.numbers = itertools.count(10**10)
-        self.draw: Callable[[], Receipt] = lambda: make_receipt(next(self.numbers))
         self._opened: list[SqliteStore] = []
 
-    def _draw(self) -> Receipt:
-        return self.draw()
-
     async def open(self, **options: int) -> SqliteStore:
-        store = SqliteStore(self.url, draw_receipt=self._draw, clock=self.clock, **{"min_free_mb": 0, **options})
+        store = SqliteStore(self.url, clock=self.clock, **{"min_free_mb": 0, **options})
         await store.open()
         self._opened.append(store)
         return store

@@ -117,6 +117,7 @@ async def test_under_load_the_log_is_moved_into_the_database_and_starts_over(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("gateway.store.keeper.EVERY_S", 0.02)
+    monkeypatch.setattr("gateway.store.keeper.CHECKPOINT_EVERY_S", 0.02)
     monkeypatch.setattr("gateway.store.keeper.LONG_LOG_PAGES", 50)
     store = await bench.open()
     for start in range(0, 4000, 20):

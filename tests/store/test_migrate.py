@@ -105,6 +105,7 @@ def test_only_a_sqlite_file_is_taken(url: str):
 # --- from the versions before --------------------------------------------------------------------------------------
 
 TABLES_OF_0001 = (
+    "numbering",
     "envelopes",
     "inbox",
     "threads",
@@ -136,6 +137,7 @@ async def fill_as_0001(bench: Bench, old: Bench) -> None:
         connection.exec_driver_sql("ATTACH DATABASE ? AS new", (str(bench.path),))
         for table in TABLES_OF_0001:
             condition = "WHERE event <> 'duty.owed'" if table == "history" else ""
+            connection.exec_driver_sql(f"DELETE FROM main.{table}")
             connection.exec_driver_sql(f"INSERT INTO main.{table} SELECT * FROM new.{table} {condition}")
     engine.dispose()
 

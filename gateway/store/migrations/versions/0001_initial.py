@@ -1,5 +1,7 @@
 """The first form: envelopes and inbox, threads, complaints and their versions, duties, history."""
 
+import secrets
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -22,6 +24,7 @@ def upgrade() -> None:
         "complaints",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("receipt", sa.String(length=12), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -33,7 +36,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_complaints"),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_complaints_receipt", "complaints", ["receipt"], unique=True)
+    op.create_index("ix_complaints_number", "complaints", ["number"], unique=True)
     op.create_table(
         "cursors",
         sa.Column("channel", sa.Text(), nullable=False),
@@ -90,21 +93,11 @@ def upgrade() -> None:
     op.create_table(
         "envelopes",
         sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("key", sa.LargeBinary(length=56), nullable=False),
+        sa.Column("key", sa.LargeBinary(length=80), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False),
-        sa.Column("adapter", sa.Text(), nullable=False),
-        sa.Column("source_key", sa.Text(), nullable=False),
-        sa.Column("media_type", sa.Text(), nullable=False),
         sa.Column("received_ms", sa.BigInteger(), nullable=False),
         sa.Column("content", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("authenticity", sa.Text(), nullable=False),
-        sa.Column("thread_key", sa.Text(), nullable=True),
-        sa.Column("thread_window_ms", sa.BigInteger(), nullable=True),
-        sa.Column("thread_ends", sa.Boolean(), nullable=False),
-        sa.Column("joins", sa.Text(), nullable=True),
-        sa.Column("receipt_wanted", sa.Boolean(), nullable=False),
-        sa.Column("backfill", sa.Boolean(), nullable=False),
-        sa.Column("hints", sa.Text(), nullable=False),
+        sa.Column("head", sa.LargeBinary(), nullable=False),
         sa.Column("raw", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_envelopes"),
     )
@@ -127,6 +120,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("receipt", sa.String(length=12), nullable=True),
+        sa.Column("number", sa.BigInteger(), nullable=True),
         sa.Column("part", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=12), nullable=False),
         sa.Column("since_ms", sa.BigInteger(), nullable=False),
@@ -158,11 +152,19 @@ def upgrade() -> None:
     op.create_index(
         "ix_inbox_unregistered",
         "inbox",
-        ["receipt", "part"],
+        ["number", "part"],
         unique=True,
         sqlite_where=sa.text("state <> 'registered'"),
         postgresql_where=sa.text("state <> 'registered'"),
     )
+    numbering = op.create_table(
+        "numbering",
+        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("secret", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("next", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_numbering"),
+    )
+    op.bulk_insert(numbering, [{"id": 1, "secret": secrets.token_bytes(32), "next": 0}])
     op.create_table(
         "probes",
         sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
@@ -171,8 +173,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "threads",
-        sa.Column("key", sa.LargeBinary(length=56), nullable=False),
+        sa.Column("key", sa.LargeBinary(length=80), nullable=False),
         sa.Column("receipt", sa.String(length=12), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("last_ms", sa.BigInteger(), nullable=False),
         sa.Column("ended", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_threads"),

@@ -1,0 +1,86 @@
+"""An envelope as the columns of its row, and back.
+
+What no statement asks for is one column of JSON, the head: a value bound to a statement costs as much as a small index.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from gateway.contract.clock import Millis
+from gateway.contract.complaint import Authenticity
+from gateway.contract.envelope import Envelope, Thread
+from gateway.store.tables import envelopes
+
+COLUMNS = (
+    envelopes.c.channel,
+    envelopes.c.received_ms,
+    envelopes.c.content,
+    envelopes.c.head,
+    envelopes.c.raw,
+)
+"""What `read_envelope` takes, in its order."""
+
+
+def write_head(envelope: Envelope) -> bytes:
+    """JSON of everything that has no column of its own; what is as usual is left out."""
+    head: dict[str, Any] = {
+        "adapter": envelope.adapter,
+        "key": envelope.source_key,
+        "type": envelope.media_type,
+        "authenticity": _write_authenticity(envelope.authenticity),
+    }
+    if thread := envelope.thread:
+        head["thread"] = thread.key
+        if thread.window_ms is not None:
+            head["window_ms"] = thread.window_ms
+        if thread.ends:
+            head["ends"] = True
+    if envelope.joins:
+        head["joins"] = envelope.joins
+    if not envelope.receipt_wanted:
+        head["no_receipt"] = True
+    if envelope.backfill:
+        head["backfill"] = True
+    if envelope.hints:
+        head["hints"] = dict(envelope.hints)
+    return orjson.dumps(head)
+
+
+def read_envelope(channel: str, received_ms: int, content: bytes, head: bytes, raw: bytes) -> Envelope:
+    told = orjson.loads(head)
+    thread = told.get("thread")
+    return Envelope(
+        channel=channel,
+        adapter=told["adapter"],
+        source_key=told["key"],
+        media_type=told["type"],
+        raw=raw,
+        received_at=Millis(received_ms),
+        authenticity=_read_authenticity(*told["authenticity"]),
+        content=content,
+        thread=None
+        if thread is None
+        else Thread(key=thread, window_ms=told.get("window_ms"), ends=told.get("ends", False)),
+        joins=told.get("joins"),
+        receipt_wanted="no_receipt" not in told,
+        backfill="backfill" in told,
+        hints=told.get("hints", {}),
+    )
+
+
+def read_source_key(head: bytes) -> str:
+    key: str = orjson.loads(head)["key"]
+    return key
+
+
+# A channel has a handful of them.
+@lru_cache(256)
+def _write_authenticity(authenticity: Authenticity) -> orjson.Fragment:
+    return orjson.Fragment(orjson.dumps([authenticity.verified, authenticity.method, authenticity.detail]))
+
+
+@lru_cache(256)
+def _read_authenticity(verified: bool, method: str, detail: str) -> Authenticity:
+    return Authenticity(verified=verified, method=method, detail=detail)
