@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 
 import orjson
-from sqlalchemy import Integer, and_, bindparam, func, insert, select, update
+from sqlalchemy import Integer, and_, bindparam, func, select, update
 
 from gateway.contract.clock import Millis
 from gateway.store.chain import (
@@ -139,9 +139,7 @@ _HEAR = Statement(
     update(heard).where(heard.c.channel == bindparam("at_channel")).values(last_ms=bindparam("to_ms")),
     ("to_ms", "at_channel"),
 )
-_HEAR_FIRST = Statement(
-    insert(heard).values(channel=bindparam("channel"), last_ms=bindparam("last_ms")), ("channel", "last_ms")
-)
+_HEAR_FIRST = insert_into(heard)
 
 
 @dataclass(frozen=True, slots=True)

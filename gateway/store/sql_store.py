@@ -80,7 +80,8 @@ def _probe(now: Millis) -> Plan[None]:
 class SqlStore:
     """Implements `gateway.store.port.Store`."""
 
-    settle_s: float = 0.0
+    settle_s: float = 60.0
+    """Longer than any transaction may take. An engine with one writer at a time needs none."""
 
     def __init__(self, engine: Engine, *, clock: Clock) -> None:
         self._engine = engine
