@@ -273,13 +273,14 @@ class Gateway:
 async def serve(settings: Settings, roles: frozenset[Role], announce: Callable[[Gateway], None] | None = None) -> None:
     """Run until SIGTERM or SIGINT, then drain."""
     gateway = Gateway(settings, roles)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # Before it says `ready`: whoever reads that may stop it at once.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
     await gateway.start()
     if announce:
         announce(gateway)
     settle_memory()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     await stop.wait()
     await gateway.stop()
