@@ -144,7 +144,7 @@ class Sweep:
         limit_s = self._promises.gap_s
         metrics.missing.clear()
         broken = []
-        for found in await self._store.read_missing(Millis(now - limit_s * 1000)):
+        for found in await self._store.read_missing(now, limit_s * 1000):
             metrics.missing.labels(found.channel).set(found.count)
             age_s = round((now - found.since_ms) / 1000)
             broken.append(Alarm("gap", "source", found.channel, "missing", found.count, age_s, limit_s))

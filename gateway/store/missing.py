@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import uuid_utils
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from gateway.contract.clock import Millis
 from gateway.store.accepting import WRITE_HISTORY
@@ -55,9 +55,10 @@ _MISSING = Statement(
     select(
         source_gaps.c.channel, func.sum(source_gaps.c.last - source_gaps.c.first + 1), func.min(source_gaps.c.since_ms)
     )
-    .where(source_gaps.c.since_ms <= bindparam("until"))
+    # One that began in a time still to come is of a clock that ran ahead.
+    .where(or_(source_gaps.c.since_ms <= bindparam("until"), source_gaps.c.since_ms > bindparam("now")))
     .group_by(source_gaps.c.channel),
-    ("until",),
+    ("until", "now"),
 )
 
 
@@ -126,9 +127,9 @@ def dismiss_gaps(ids: Sequence[str], note: str, now: Millis) -> Plan[set[str]]:
     return set(found)
 
 
-def read_missing(until: Millis) -> Plan[list[Missing]]:
-    """Per channel, the numbers that are missing since `until` or longer."""
+def read_missing(now: Millis, for_ms: int) -> Plan[list[Missing]]:
+    """Per channel, the numbers that are missing for so long."""
     return [
         Missing(channel=channel, count=int(count), since_ms=since_ms)
-        for channel, count, since_ms in (yield Ask(_MISSING, (until,)))
+        for channel, count, since_ms in (yield Ask(_MISSING, (now - for_ms, now)))
     ]

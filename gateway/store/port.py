@@ -199,8 +199,8 @@ class Store(Protocol):
     async def read_deadlines(self, now: Millis, within_ms: int) -> Sequence[Deadlines]:
         """Per channel, what is undecided and must be decided before `now + within_ms`; of many only the earliest."""
 
-    async def read_missing(self, until: Millis) -> Sequence[Missing]:
-        """Per channel, the numbers of its source that are missing since `until` or longer."""
+    async def read_missing(self, now: Millis, for_ms: int) -> Sequence[Missing]:
+        """Per channel, the numbers of its source that are missing for so long."""
 
     async def decide(self, receipt: Receipt, by: str, now: Millis) -> bool:
         """The bank has given its decision: the deadline is kept, and the history says `complaint.closed`. False: there

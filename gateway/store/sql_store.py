@@ -214,8 +214,8 @@ class SqlStore:
     async def read_deadlines(self, now: Millis, within_ms: int) -> Sequence[Deadlines]:
         return await self._engine.read(lambda: promising.read_deadlines(now, within_ms))
 
-    async def read_missing(self, until: Millis) -> Sequence[Missing]:
-        return await self._engine.read(lambda: missing.read_missing(until))
+    async def read_missing(self, now: Millis, for_ms: int) -> Sequence[Missing]:
+        return await self._engine.read(lambda: missing.read_missing(now, for_ms))
 
     async def decide(self, receipt: Receipt, by: str, now: Millis) -> bool:
         number = self._engine.numbering.read(receipt)

@@ -35,7 +35,7 @@ from gateway.store.port import Store, StoreUnavailable
 
 T = TypeVar("T")
 PAGE = 2_000
-LOWEST, HIGHEST = -(2**63), 2**63 - 1
+LOWEST = -(2**63)
 SHOW_EVERY = 50
 
 

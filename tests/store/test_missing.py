@@ -81,9 +81,11 @@ async def test_streams_and_channels_are_counted_for_themselves(store: SqliteStor
     await come(store, 7, 9, stream="t")
     await come(store, 1, 100, channel="other")
     assert read_gaps(bench) == [("s", 2, 2), ("t", 8, 8)]
-    (found,) = await store.read_missing(NOW)
+    (found,) = await store.read_missing(NOW, 0)
     assert (found.channel, found.count, found.since_ms) == ("95561", 2, NOW)
-    assert await store.read_missing(Millis(NOW - 1)) == []
+    assert await store.read_missing(NOW, 1) == []
+    (found,) = await store.read_missing(Millis(NOW - 1), 1_000)
+    assert found.count == 2, "a clock that ran ahead hides nothing"
 
 
 async def test_a_number_that_comes_again_or_a_source_that_begins_anew_is_no_gap(store: SqliteStore, bench: Bench):
