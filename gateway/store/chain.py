@@ -246,17 +246,30 @@ class Days:
         self._find: Callable[[int], str] = find
 
     def find(self, at_ms: int) -> str:
-        """`2026-11-26`. Zones move by quarters of an hour at the finest."""
+        """`2026-11-26`."""
+        return self.find_of_quarter(find_quarter(at_ms))
+
+    def find_of_quarter(self, quarter: int) -> str:
         try:
-            return self._find(at_ms // 900_000)
+            return self._find(quarter)
         except (OverflowError, ValueError, OSError):  # a row somebody changed, or a clock gone mad
             return "0000-00-00"
 
 
+def find_quarter(at_ms: int) -> int:
+    """Which quarter of an hour since 1970 it is. Zones move by no less, so what is of one quarter is of one day."""
+    return at_ms // 900_000 if isinstance(at_ms, int) else _NO_QUARTER
+
+
+_NO_QUARTER = 2**62
+"""Of what somebody wrote into a row in place of a time."""
+
+
 def count_moves(counts: Counts, moves: Sequence[Move], days: Days) -> None:
-    for move in moves:
-        of_channel = counts.setdefault(days.find(move.at_ms), {}).setdefault(move.channel or "-", {})
-        of_channel[move.event] = of_channel.get(move.event, 0) + 1
+    kinds = Counter((find_quarter(move.at_ms), move.channel, move.event) for move in moves)
+    for (quarter, channel, event), count in kinds.items():
+        of_channel = counts.setdefault(days.find_of_quarter(quarter), {}).setdefault(channel or "-", {})
+        of_channel[event] = of_channel.get(event, 0) + count
 
 
 # --- a sealer's round ----------------------------------------------------------------------------------------------
@@ -305,16 +318,28 @@ class Tally(NamedTuple):
 
 def tally_moves(moves: Sequence[Move], days: Days) -> Counter[Tally]:
     """What the moves change in the tallies of their subject's day, and in those of all days."""
+    kinds = Counter(
+        (
+            move.target or move.subject,
+            move.channel,
+            move.instance,
+            move.before,
+            move.after,
+            find_quarter(move.at_ms if move.born_ms is None else move.born_ms),
+        )
+        for move in moves
+        if move.subject in _TALLIED and move.before != move.after
+    )
     changes: Counter[Tally] = Counter()
-    for move in moves:
-        if move.subject not in ("envelope", "duty") or move.before == move.after:
-            continue
-        subject = "envelope" if move.subject == "envelope" else move.target or "duty"
-        place = (subject, move.channel or "-", move.instance or "")
-        for day in (days.find(move.born_ms if move.born_ms is not None else move.at_ms), TOTAL):
-            changes[Tally(day, *place, move.after)] += 1
-            changes[Tally(day, *place, move.before or CAME)] += -1 if move.before else 1
+    for (subject, channel, instance, before, after, quarter), count in kinds.items():
+        place = (subject, channel or "-", instance or "")
+        for day in (days.find_of_quarter(quarter), TOTAL):
+            changes[Tally(day, *place, after)] += count
+            changes[Tally(day, *place, before or CAME)] += -count if before else count
     return changes
+
+
+_TALLIED = ("envelope", "duty")
 
 
 def to_json(value: Any, *, sort: bool = False) -> bytes:

@@ -67,7 +67,7 @@ def read_books(days: Days, since: str, until: str) -> Plan[Counter[Tally]]:
 def _read_tail() -> Plan[list[Move]]:
     head = yield from read_head()
     after = head.last_seq if head else 0
-    return [Move(*row) for row in (yield Ask(MOVES_BETWEEN, (after, _END, TAIL_LIMIT + 1)))]
+    return [Move._make(row) for row in (yield Ask(MOVES_BETWEEN, (after, _END, TAIL_LIMIT + 1)))]
 
 
 def _check_books(books: Counter[Tally]) -> list[Imbalance]:

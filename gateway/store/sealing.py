@@ -170,7 +170,7 @@ def prepare(upto: int, sealing: Sealing, now: Millis) -> Plan[Prepared | Sealed]
     elif fault := sealing.signer.find_fault(head.to_message(), head.signature):
         return Sealed(fault=f"the head of the chain {fault}")
     days = sealing.days
-    rows = [Move(*row) for row in (yield Ask(MOVES_BETWEEN, (head.last_seq, upto, BLOCK_ROWS)))]
+    rows = [Move._make(row) for row in (yield Ask(MOVES_BETWEEN, (head.last_seq, upto, BLOCK_ROWS)))]
     today = days.find(now)
     if head.rows and _is_over(head.day, days.find(rows[0].at_ms) if rows else days.find(now - DAY_RESTS_MS), today):
         day_sum = _make_sum(head, sealing.signer, now)
@@ -237,13 +237,13 @@ def read_sums(after: int, limit: int) -> Plan[list[DaySum]]:
 
 
 def read_moves(after: int, upto: int, limit: int) -> Plan[list[Move]]:
-    return [Move(*row) for row in (yield Ask(MOVES_BETWEEN, (after, upto, limit)))]
+    return [Move._make(row) for row in (yield Ask(MOVES_BETWEEN, (after, upto, limit)))]
 
 
 def read_late(block: int) -> Plan[list[Move]]:
     """The rows that a block sealed belatedly, in order."""
     seqs = [row[0] for row in (yield Ask(_LATE_OF_BLOCK, (block, LATE_ROWS + 1)))]
-    return sorted(Move(*row) for row in (yield from ask_for(_MOVES_AT, seqs)))
+    return sorted(Move._make(row) for row in (yield from ask_for(_MOVES_AT, seqs)))
 
 
 def read_heard() -> Plan[dict[str, int]]:
@@ -292,8 +292,8 @@ def _find_late(head: Head) -> Plan[list[Move]]:
             if last - first < _WIDE_GAP:
                 narrow += range(first, last + 1)
             else:
-                found += [Move(*row) for row in (yield Ask(MOVES_BETWEEN, (first - 1, last, LATE_ROWS)))]
-    found += [Move(*row) for row in (yield from ask_for(_MOVES_AT, narrow))]
+                found += [Move._make(row) for row in (yield Ask(MOVES_BETWEEN, (first - 1, last, LATE_ROWS)))]
+    found += [Move._make(row) for row in (yield from ask_for(_MOVES_AT, narrow))]
     fresh = {move.seq: move for move in found if move.late_block is None and move.seq <= head.last_seq}
     return [fresh[seq] for seq in sorted(fresh)[:LATE_ROWS]]
 

@@ -243,7 +243,7 @@ async def test_a_day_is_the_banks_own(store: SqliteStore, bench: Bench):
         await verify_chain(store, SIGNER, Days("Asia/Tokyo"))
 
 
-@pytest.mark.parametrize("at", [-(2**62), 2**62])
+@pytest.mark.parametrize("at", [-(2**62), 2**62, 2**70, "never", None])
 def test_a_time_beyond_all_calendars_has_a_day_too(at: int):
     assert DAYS.find(at) == "0000-00-00"
 
