@@ -231,13 +231,21 @@ class _Walk:
         rows: list[Move] = []
         while (move := await self._moves.look()) is not None and move.seq <= seal.last_seq:
             await self._moves.take()
-            if move.late_block is not None and seal.number < move.late_block <= self._head.number:
-                self._owed.setdefault(move.late_block, []).append(move.seq)
-                continue
+            if move.late_block is not None and seal.number < move.late_block:
+                if move.late_block <= self._head.number:
+                    self._owed.setdefault(move.late_block, []).append(move.seq)
+                    continue
+                if await self._is_sealed_since(move.late_block):
+                    continue
             rows.append(move)
             if len(rows) > BLOCK_ROWS:
                 raise Broken(f"Rows were put in behind row {rows[0].seq}: block {seal.number} sealed {seal.rows}.")
         return rows
+
+    async def _is_sealed_since(self, block: int) -> bool:
+        """Whether a gateway at work has sealed this block since the walk began."""
+        head = await self._store.read_head()
+        return head is not None and block <= head.number
 
     async def _take_late(self, seal: Seal) -> Sequence[Move]:
         owed = self._owed.pop(seal.number, [])

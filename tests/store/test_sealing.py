@@ -1,12 +1,13 @@
 import asyncio
 import json
 import sqlite3
+from collections.abc import Sequence
 
 import pytest
 
 from gateway.contract.clock import Millis
 from gateway.store import sealing
-from gateway.store.chain import Days, Sealed, Sealing, find_gaps, read_gaps
+from gateway.store.chain import Days, Seal, Sealed, Sealing, find_gaps, read_gaps
 from gateway.store.sealing import GAPS, MOVES_BETWEEN
 from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite_connection import connect, explain
@@ -104,6 +105,23 @@ async def test_numbers_that_no_row_has_are_named_and_a_row_that_appears_there_la
     await store.accept([make_envelope()])
     await seal_all(store)
     assert (await verify(store)).late == 2
+
+
+async def test_a_late_row_that_is_sealed_while_the_chain_is_checked_is_no_break(store: SqliteStore, bench: Bench):
+    for seq in (1, 3):
+        write_row(bench, seq)
+    await seal_all(store)
+    read_seals = store.read_seals
+
+    async def read_and_seal(after: int, limit: int) -> Sequence[Seal]:
+        if await store.read_late(2) == []:
+            write_row(bench, 2)
+            await seal_all(store)
+        return await read_seals(after, limit)
+
+    store.read_seals = read_and_seal  # type: ignore[method-assign]
+    found = await verify(store)
+    assert (found.blocks, found.rows, found.late) == (1, 2, 0)
 
 
 async def test_a_late_row_cannot_be_forged_changed_or_taken_away(store: SqliteStore, bench: Bench):
