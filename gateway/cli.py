@@ -91,7 +91,10 @@ def _build_parser() -> argparse.ArgumentParser:
     check = add("check", "validate the settings and say where each value came from")
     check.add_argument("--online", action="store_true", help="reach every party once")
 
-    add("migrate", "bring the database to this version")
+    migrate = add("migrate", "bring the database to this version")
+    migrate.add_argument(
+        "--restored", action="store_true", help="it comes from a backup: receipts given since are not given again"
+    )
     add("schema", "print the JSON Schema of the complaint")
 
     normalize = add("normalize", "dry run: one complaint as JSON per line, nothing is stored")

@@ -78,10 +78,12 @@ def _find_other(text: str, words: int) -> str:
 def _find_chinese(text: str) -> str:
     traditional, simplified = _scripts()
     characters = set(text)
+    if traditional.isdisjoint(characters) and _CANTONESE.isdisjoint(characters):
+        return "zh-Hans"
     old = len(traditional & characters) + len(_CANTONESE & characters)
     new = len(simplified & characters)
     # 后, 里, 干 and their like stand in both, so that traditional writing seems to hold a few simple characters.
-    return "zh-Hant" if old and old * 2 >= new else "zh-Hans"
+    return "zh-Hant" if old * 2 >= new else "zh-Hans"
 
 
 @cache

@@ -8,7 +8,7 @@ the spaces and dots by which words are hidden from filters (「自 殺」, 「�
 import re
 import unicodedata
 from bisect import bisect_right
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 
 # Control, bidi-override and zero-width characters, lone surrogates and tag characters. ZWJ and the variation
 # selectors are seen to below: inside an emoji they are part of what one sees.
@@ -84,6 +84,8 @@ class Folded:
         return bisect_right(self._starts, start - 1)
 
 
+# All rules look at the same few texts of a complaint, one after the other.
+@lru_cache(8)
 def fold(text: str, *, compact: bool = False) -> Folded:
     """NFKC, casefold and traditional -> simplified, character by character, so that every offset has a way back.
 
@@ -92,6 +94,7 @@ def fold(text: str, *, compact: bool = False) -> Folded:
     return Folded(text, _table(compact=compact))
 
 
+@lru_cache(8)
 def plain(text: str) -> str:
     """Same length, same offsets: full-width ASCII -> ASCII, digits of any script -> ASCII, traditional -> simplified;
     for rules that cut out spans.

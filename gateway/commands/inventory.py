@@ -60,7 +60,15 @@ def run_systems(options: argparse.Namespace) -> int:
 def run_migrate(options: argparse.Namespace) -> int:
     settings = load_settings(options).settings
     print(f"{find_store_url(settings)} is at revision {migrate_store(settings)}")
+    if options.restored:
+        asyncio.run(_skip_numbers(settings))
+        print("receipts given since the backup was made will not be given again")
     return 0
+
+
+async def _skip_numbers(settings: Settings) -> None:
+    async with opened_store(settings) as store:
+        await store.skip_numbers()
 
 
 def run_schema(_options: argparse.Namespace) -> int:

@@ -1,8 +1,8 @@
 """The number given to the customer: twelve digits, said in three groups of four, the last one a check digit.
 
-Eleven random digits say nothing about volume and cannot be guessed; the Damm check digit catches every single
-wrong digit and every swap of neighbours (H. M. Damm, 2004). Digits only, so that it can be said in any language
-and typed on a telephone; the first is never 0, so that a spreadsheet keeps it whole.
+Eleven digits that cannot be told from chance (see `store.numbering`) say nothing about volume; the Damm check digit
+catches every single wrong digit and every swap of neighbours (H. M. Damm, 2004). Digits only, so that it can be said in
+any language and typed on a telephone; the first is never 0, so that a spreadsheet keeps it whole.
 """
 
 import re

@@ -1,16 +1,23 @@
-"""Group commit: one thread writes; whatever waits when it is free goes into one transaction and one sync of the disk.
+"""Group commit: whatever waits when the writer is free goes into one transaction and one sync of the disk.
 
 Callers are told after the commit, all of a group with one wake-up of the event loop. If the group cannot be committed,
 every caller of it is told so and nothing of it is kept; the writer opens the file anew and goes on.
+
+There is one connection for writing, and one group at a time has it. A group's commit waits for the disk, so a thread does
+it. The statements before it are that thread's too where they may take long or have to wait (many envelopes, pages that
+have to be read, other work than accepting). The accepts of a moment are short, and run in the event loop's own
+thread: two threads at Python take the interpreter from each other at every statement, which cost more than the statements.
 """
 
 import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from gateway.ops.killpoints import point
 from gateway.ops.logs import log
@@ -19,7 +26,7 @@ from gateway.store.numbering import RESERVED_AT_ONCE, Numbering, Stock, reserve
 from gateway.store.plan import Plan
 from gateway.store.port import StoreUnavailable, Tell
 from gateway.store.sql_store import tell_future
-from gateway.store.sqlite_connection import is_storage_failure, run, to_unavailable
+from gateway.store.sqlite_connection import BUSY_MS, is_storage_failure, run, to_unavailable
 
 T = TypeVar("T")
 
@@ -27,6 +34,7 @@ CAREFUL_GROUPS = 16
 """Groups that look every key up after one in which a known key came again."""
 GROUP_LIMIT = 256
 """Jobs in one transaction: bounds how long the first of them waits for the last."""
+_BUSY_PAUSE_S = 0.005
 
 
 class _Job:
@@ -47,6 +55,13 @@ class _Job:
         self.outcome: Any = None
 
 
+class _Group(NamedTuple):
+    """`is_ready`: the statements have run, and only the commit is left."""
+
+    jobs: Sequence[_Job]
+    is_ready: bool
+
+
 class GroupWriter:
     """`keep` makes the Plan that keeps many calls, with numbers from the stock, in hope or without (see accepting.keep).
 
@@ -63,9 +78,11 @@ class GroupWriter:
         self._keep = keep
         self._stock: Stock | None = None
         self._queue_limit = queue_limit
-        self._queue: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Group | None] = queue.SimpleQueue()
         self._gathered: list[_Job] = []
         self._last_count = 0
+        self._is_busy = False
+        self._is_idle = asyncio.Event()
         self._groups_without_hope = 0
         self._accepting = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -79,7 +96,7 @@ class GroupWriter:
     def start(self, numbering: Numbering) -> None:
         """Raises sqlite3.Error if the file cannot be written."""
         self._loop = asyncio.get_running_loop()
-        self._connection = self._connect()
+        self._connection = self._open_connection()
         self._stock = Stock(numbering)
         self._thread = threading.Thread(target=self._work, name="huiyin-store-writer", daemon=True)
         self._thread.start()
@@ -89,7 +106,10 @@ class GroupWriter:
         thread, self._thread = self._thread, None
         if thread is None:
             return
-        self._give()
+        while self._gathered or self._is_busy:
+            self._is_idle.clear()
+            self._give()
+            await self._is_idle.wait()
         self._queue.put(None)
         await asyncio.to_thread(thread.join)
 
@@ -125,12 +145,57 @@ class GroupWriter:
         self._give()
 
     def _give(self) -> None:
-        if self._gathered:
-            jobs, self._gathered = self._gathered, []
-            self._last_count = len(jobs)
-            self._queue.put(jobs)
+        if self._is_busy or not self._gathered:
+            return
+        jobs, self._gathered = self._gathered[:GROUP_LIMIT], self._gathered[GROUP_LIMIT:]
+        self._last_count = len(jobs)
+        self._is_busy = True
+        self._queue.put(_Group(jobs, is_ready=self._are_short(jobs) and self._prepare(jobs)))
+
+    def _are_short(self, jobs: Sequence[_Job]) -> bool:
+        """Accepts alone, not more than a group's worth, whose rows all go to the last pages of their tables."""
+        wanted = 0
+        for job in jobs:
+            if job.call is None or not all(envelope.sequential for envelope in job.call.envelopes):
+                return False
+            wanted += len(job.call.envelopes)
+        return (
+            self._stock is not None
+            and wanted <= min(GROUP_LIMIT, len(self._stock))
+            and self._groups_without_hope == 0
+            and not self.checkpoint_wanted
+        )
+
+    def _prepare(self, jobs: Sequence[_Job]) -> bool:
+        """The statements of a group up to its commit. False: nothing was kept, and the thread is to do it, from the start
+        and with patience: another process is writing, a key is known, the disk is full.
+        """
+        connection = self._connection
+        if connection is None:
+            return False
+        try:
+            point("accept.before_begin")
+            connection.execute("BEGIN IMMEDIATE")
+            self._keep_all(connection, jobs, hopeful=True)
+            point("accept.before_commit")
+        except Exception as error:
+            if isinstance(error, sqlite3.IntegrityError):
+                self._groups_without_hope = CAREFUL_GROUPS
+            self._roll_back(connection)
+            return False
+        return True
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        with suppress(sqlite3.Error):
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        if connection.in_transaction:
+            self._close()
 
     def _tell(self, jobs: Sequence[_Job]) -> None:
+        self._is_busy = False
+        if self._gathered and self._loop is not None:
+            self._loop.call_soon(self._hand_over, 0)
         for job in jobs:
             if job.call is not None:
                 self._accepting -= 1
@@ -138,29 +203,31 @@ class GroupWriter:
                 job.tell(job.outcome)
             except Exception:  # a bug of one caller's must not leave the others waiting
                 log.exception("store.told_in_vain", kind=job.kind)
+        self._is_idle.set()
 
     # --- in the writer's thread ------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        waiting: list[_Job] = []
-        open_ = True
-        while open_ or waiting:
-            if not waiting:
-                open_ = self._take(waiting, wait=True)
-            while open_ and len(waiting) < GROUP_LIMIT and not self._queue.empty():
-                open_ = self._take(waiting, wait=False)
-            group, waiting = waiting[:GROUP_LIMIT], waiting[GROUP_LIMIT:]
-            if group:
-                self._commit(group)
-                if self._loop is not None and not self._loop.is_closed():
-                    self._loop.call_soon_threadsafe(self._tell, group)
-        if self._connection is not None:
-            self._connection.close()
+        while (group := self._queue.get()) is not None:
+            if group.is_ready:
+                self._complete(group.jobs)
+            else:
+                self._commit(group.jobs)
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._tell, group.jobs)
+        self._close()
 
-    def _take(self, waiting: list[_Job], *, wait: bool) -> bool:
-        jobs = self._queue.get(wait)
-        waiting.extend(jobs or ())
-        return jobs is not None
+    def _complete(self, jobs: Sequence[_Job]) -> None:
+        """The commit of a group whose statements have run."""
+        if self._connection is None:
+            self._fail(jobs, StoreUnavailable("the database was closed"))
+            return
+        try:
+            self._connection.execute("COMMIT")
+            self.commits += 1
+            point("accept.after_commit")
+        except Exception as error:
+            self._fail(jobs, error)
 
     def _commit(self, group: Sequence[_Job]) -> None:
         """Sets a result or an error on every job."""
@@ -176,16 +243,20 @@ class GroupWriter:
                     return
             # One of them cannot be done: find out which, so that its neighbours do not suffer.
             self._attempt(group, self._run_apart)
-        except Exception as error:  # the callers get it; the writer must live
-            unavailable = to_unavailable(error) if is_storage_failure(error) else error
-            for job in group:
-                job.outcome = unavailable
-            self._start_anew()
+        except Exception as error:
+            self._fail(group, error)
+
+    def _fail(self, jobs: Sequence[_Job], error: Exception) -> None:
+        """The callers get it; the writer must live, with a connection that it can trust."""
+        outcome = to_unavailable(error) if is_storage_failure(error) else error
+        for job in jobs:
+            job.outcome = outcome
+        self._close()
 
     def _attempt(self, group: Sequence[_Job], run_all: Callable[[sqlite3.Connection, Sequence[_Job]], bool]) -> bool:
         """One transaction. False: nothing was kept, and the reason was one job's and not the storage's."""
         if self._connection is None:
-            self._connection = self._connect()
+            self._connection = self._open_connection()
         connection = self._connection
         if self.checkpoint_wanted:
             self.checkpoint_wanted = False
@@ -193,7 +264,7 @@ class GroupWriter:
         self._reserve_numbers(connection, group)
         kinds = {job.kind for job in group}
         _pass_all(kinds, "before_begin")
-        connection.execute("BEGIN IMMEDIATE")
+        _begin(connection)
         if not run_all(connection, group):
             connection.execute("ROLLBACK")
             return False
@@ -207,7 +278,7 @@ class GroupWriter:
         """In a commit of its own, as other processes reserve from the same count."""
         wanted = sum(len(job.call.envelopes) for job in group if job.call is not None)
         if self._stock is not None and len(self._stock) < wanted:
-            connection.execute("BEGIN IMMEDIATE")
+            _begin(connection)
             numbers = run(connection, reserve(max(wanted, RESERVED_AT_ONCE)))
             connection.execute("COMMIT")
             self._stock.add(numbers)
@@ -247,11 +318,31 @@ class GroupWriter:
                 job.outcome = outcome
             point("accept.after_insert")
 
-    def _start_anew(self) -> None:
-        """Closing rolls back what is open; a connection that failed is not trusted again."""
+    def _close(self) -> None:
+        """Closing rolls back what is open."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _open_connection(self) -> sqlite3.Connection:
+        connection = self._connect()
+        # The event loop must not wait inside a statement; the thread waits by itself (see `_begin`).
+        connection.execute("PRAGMA busy_timeout = 0")
+        return connection
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Waits for another process (a command of an operator) to commit; raises its sqlite3.OperationalError after BUSY_MS."""
+    deadline = time.monotonic() + BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_BUSY_PAUSE_S)
+        else:
+            return
 
 
 def _pass_all(kinds: Iterable[str], moment: str) -> None:

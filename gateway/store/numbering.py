@@ -31,6 +31,8 @@ _ROUNDS = 8
 RESERVED_AT_ONCE = 4_096
 """Numbers a process sets aside for itself in one commit. What it has not given when it ends is never given."""
 _MADE_AT_ONCE = 256
+SKIPPED = 10_000_000
+"""More than a bank gives between two backups."""
 
 _SECRET = Statement(select(numbering.c.secret), ())
 _RESERVE = Statement(

@@ -150,6 +150,9 @@ class Store(Protocol):
     async def reread(self, result: Registered, now: Millis) -> bool:
         """Commit a new complaint version made by a replay (result.item.claim is 0), compare-and-set on the version."""
 
+    async def skip_numbers(self) -> None:
+        """After a restore from a backup: receipts given since it was made are not given again."""
+
     async def standings(self) -> Sequence[Standing]:
         """Count and age of the oldest, for every unfinished state, per channel or target; finished states: count 0/None
         is fine to leave out. Must cost about the same at 10 million finished rows as at none.

@@ -13,7 +13,7 @@ from gateway.states import EnvelopeState
 from gateway.store import asking, conserving, deciding, missing, promising, registering, sealing, settling
 from gateway.store.accepting import Call
 from gateway.store.chain import Days, DaySum, Head, Move, Seal, Sealed, Sealing, Tally
-from gateway.store.numbering import Numbering
+from gateway.store.numbering import SKIPPED, Numbering, reserve
 from gateway.store.plan import Plan, Put, Statement, insert_into
 from gateway.store.port import Tell
 from gateway.store.rows import (
@@ -167,6 +167,9 @@ class SqlStore:
 
     async def reread(self, result: Registered, now: Millis) -> bool:
         return await self._engine.write("register", lambda: registering.reread(result, now))
+
+    async def skip_numbers(self) -> None:
+        await self._engine.write("skip", lambda: reserve(SKIPPED))
 
     async def standings(self) -> Sequence[Standing]:
         return await self._engine.read(asking.standings)

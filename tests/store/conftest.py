@@ -76,6 +76,7 @@ def make_envelope(
     thread: Thread | None = None,
     joins: str | None = None,
     wanted: bool = True,
+    sequential: bool = False,
     hints: dict[str, str] | None = None,
 ) -> Envelope:
     return Envelope(
@@ -89,6 +90,7 @@ def make_envelope(
         thread=thread,
         joins=joins,
         receipt_wanted=wanted,
+        sequential=sequential,
         hints=hints or {},
     )
 

@@ -1,4 +1,5 @@
 import asyncio
+import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -114,6 +115,19 @@ async def test_two_processes_never_give_one_receipt_and_a_restart_gives_none_aga
     await first.close()
     given += [(await (await bench.open()).accept([make_envelope("c")]))[0].receipt]
     assert len(set(given)) == 11
+
+
+async def test_after_a_restore_receipts_given_since_the_backup_are_not_given_again(bench: Bench):
+    store = await bench.open()
+    with sqlite3.connect(bench.path) as source, sqlite3.connect(bench.path.with_name("backup.db")) as backup:
+        source.backup(backup)
+    given = [(await store.accept([make_envelope(f"k{n}")]))[0].receipt for n in range(3)]
+    await store.close()
+    restored = Bench(bench.path.with_name("backup.db"))
+    store = await restored.open()
+    await store.skip_numbers()
+    assert (await store.accept([make_envelope("new")]))[0].receipt not in given
+    await restored.close()
 
 
 async def test_more_envelopes_in_one_call_than_numbers_are_reserved_at_once_each_get_one(store: SqliteStore):

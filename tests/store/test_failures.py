@@ -6,13 +6,15 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gateway.contract.envelope import Envelope, Thread
 from gateway.ops.killpoints import POINTS
 from gateway.store.plan import Plan
-from gateway.store.port import StoreUnavailable
+from gateway.store.port import KeyConflict, StoreUnavailable
 from gateway.store.sqlite import SqliteStore
 from tests.store.conftest import LEASE, NOW, Bench, make_envelope, make_registered, register_one
 
@@ -21,8 +23,9 @@ def count(bench: Bench, table: str = "envelopes") -> int:
     return int(bench.query(f"SELECT count(*) FROM {table}")[0][0])
 
 
+@pytest.mark.parametrize("sequential", [True, False])
 async def test_when_the_disk_is_full_every_caller_hears_it_nothing_is_kept_and_work_resumes(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, sequential: bool
 ):
     from gateway.store import sqlite as engine
 
@@ -37,7 +40,8 @@ async def test_when_the_disk_is_full_every_caller_hears_it_nothing_is_kept_and_w
     monkeypatch.setattr(engine, "connect", connect_small)
     store = await bench.open()
     answers = await asyncio.gather(
-        *(store.accept([make_envelope(str(i), raw=bytes(4000))]) for i in range(20)), return_exceptions=True
+        *(store.accept([make_envelope(str(i), raw=bytes(4000), sequential=sequential)]) for i in range(20)),
+        return_exceptions=True,
     )
     assert all(isinstance(answer, StoreUnavailable) for answer in answers)
     assert "SQLITE_FULL" in str(answers[0])
@@ -107,6 +111,39 @@ async def test_a_mistake_halfway_through_a_job_takes_back_its_first_half(store: 
     assert count(bench, "probes") == 0
 
 
+async def test_while_another_process_writes_accepts_wait_and_the_loop_does_not(store: SqliteStore, bench: Bench):
+    other = sqlite3.connect(bench.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waiting = [asyncio.ensure_future(store.accept([make_envelope(str(n), sequential=True)])) for n in range(3)]
+    for _ in range(10):
+        await asyncio.sleep(0.01)
+    assert not any(each.done() for each in waiting)
+    other.execute("COMMIT")
+    other.close()
+    assert len({accepted.receipt for (accepted,) in await asyncio.gather(*waiting)}) == 3
+    assert count(bench) == 3
+
+
+async def test_a_repeated_call_and_a_conflict_among_new_ones_hurt_nobody(store: SqliteStore, bench: Bench):
+    def make_call(key: str, raw: bytes = b"x") -> Envelope:
+        return make_envelope(key, raw=raw, sequential=True, thread=Thread(key=f"call:{key}", sequential=True))
+
+    (first,) = await store.accept([make_call("0")])
+    for group in range(3):
+        new, again, conflict, fuller = await asyncio.gather(
+            store.accept([make_call(f"{group}:new")]),
+            store.accept([make_call("0")]),
+            store.accept([make_call("0", b"other")]),
+            store.accept([replace(make_call("0"), source_key=f"0:{group}", raw=b"more of it")]),
+            return_exceptions=True,
+        )
+        assert (new[0].duplicate, new[0].supplement) == (False, False)
+        assert (again[0].duplicate, again[0].receipt) == (True, first.receipt)
+        assert isinstance(conflict, KeyConflict)
+        assert (fuller[0].supplement, fuller[0].receipt) == (True, first.receipt)
+    assert count(bench) == 7
+
+
 async def test_the_readiness_check_commits_a_row_and_fails_with_the_file(store: SqliteStore, bench: Bench):
     await store.probe()
     await store.probe()
@@ -141,11 +178,10 @@ from tests.store.conftest import LEASE, NOW, Bench, make_duty, make_envelope, ma
 
 async def main():
     bench = Bench(Path(sys.argv[1]))
-    bench.numbers = iter(range(10**10 + int(sys.argv[2]), 10**11))
     store = await bench.open()
 
     async def accept(number):
-        (accepted,) = await store.accept([make_envelope(str(number))])
+        (accepted,) = await store.accept([make_envelope(str(number), sequential=sys.argv[2] == "sequential")])
         print("accepted", number, accepted.receipt, flush=True)
 
     for round in range(6):
@@ -166,10 +202,10 @@ asyncio.run(main())
 STORE_POINTS = [name for name in POINTS if name.partition(".")[0] in ("accept", "claim", "register", "settle")]
 
 
-def run_worker(bench: Bench, kill_at: str, start: int) -> tuple[int, list[list[str]]]:
+def run_worker(bench: Bench, kill_at: str, keys: str) -> tuple[int, list[list[str]]]:
     environment = {**os.environ, "HUIYIN_KILL_AT": kill_at, "PYTHONPATH": os.pathsep.join(sys.path)}
     worker = subprocess.run(
-        [sys.executable, "-c", WORKER, str(bench.path), str(start)],
+        [sys.executable, "-c", WORKER, str(bench.path), keys],
         env=environment,
         capture_output=True,
         text=True,
@@ -179,9 +215,12 @@ def run_worker(bench: Bench, kill_at: str, start: int) -> tuple[int, list[list[s
     return worker.returncode, [line.split() for line in worker.stdout.splitlines()]
 
 
+@pytest.mark.parametrize("keys", ["sequential", "scattered"])
 @pytest.mark.parametrize("point", STORE_POINTS)
-async def test_killed_at_any_point_everything_acknowledged_is_there_and_nothing_is_half(bench: Bench, point: str):
-    status, said = run_worker(bench, f"{point}:3", 0)
+async def test_killed_at_any_point_everything_acknowledged_is_there_and_nothing_is_half(
+    bench: Bench, point: str, keys: str
+):
+    status, said = run_worker(bench, f"{point}:3", keys)
     assert status == -signal.SIGKILL
 
     store = await bench.open()
@@ -207,7 +246,7 @@ async def test_killed_at_any_point_everything_acknowledged_is_there_and_nothing_
     await store.close()
 
     # The senders try again, and every number that was said before is said again.
-    status, said_again = run_worker(bench, "", 1000)
+    status, said_again = run_worker(bench, "", keys)
     assert status == 0
     numbers = {subject: receipt for word, subject, receipt in said_again if word == "accepted"}
     for word, subject, receipt in said:
