@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -16,11 +17,12 @@ from config.load import SettingsError
 from config.settings import Rung, Settings
 from gateway import plugins
 from gateway.contract.pages.links import write_status_link
-from gateway.contract.ports import Channel, Listen, Notifier, Poll, Push, System
+from gateway.contract.ports import Channel, Listen, Notifier, Poll, Posters, Push, System
 from gateway.intake.accept import Acceptance
 from gateway.intake.acknowledge_page import AcknowledgePage, write_answer_link
 from gateway.intake.health import Health
 from gateway.intake.polling import Polling
+from gateway.intake.progress import Teller
 from gateway.intake.server import Intake
 from gateway.intake.status_page import StatusPage
 from gateway.ops.logs import log
@@ -116,7 +118,8 @@ class Gateway:
         host, self.port = self._socket.getsockname()[:2]
         self.public_url = (server.public_url or f"http://{host}:{self.port}").rstrip("/")
         self._master_key = read_or_make_key(find_key_file(settings))
-        self.house = open_house(settings, self._master_key, self._clock, self.public_url)
+        house = open_house(settings, self._master_key, self._clock, self.public_url)
+        self.house = replace(house, branch_link=self._find_branch_link)
         self._open_parties()
         if current_revision(find_store_url(settings)) is None:
             migrate_store(settings)
@@ -181,6 +184,12 @@ class Gateway:
                 raise SettingsError(
                     f"settings: escalation and alarms: there is no notice {rung.notice!r}; add a section [notices.{rung.notice}]"
                 )
+
+    def _find_branch_link(self, code: str) -> str:
+        for channel in self.channels.values():
+            if isinstance(channel, Posters):
+                return channel.find_branch_link(code) if code in self.house.branches else ""
+        return ""
 
     def _start_stages(self) -> None:
         settings, store, clock = self._settings, self.store, self._clock
@@ -247,6 +256,7 @@ class Gateway:
             public_url=self.public_url,
             trusted_proxies=server.trusted_proxies,
             per_minute=server.public_per_minute,
+            answer_ask=Teller(self.store, self.house).tell,
         )
         self._health.add_to(intake)
         if Role.ACCEPT in self._roles:

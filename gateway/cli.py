@@ -124,11 +124,7 @@ def _build_parser() -> argparse.ArgumentParser:
     replay.add_argument("--dry-run", action="store_true", help="show what would change")
 
     _add_audit(add, common)
-
-    qr = add("qr", "branch posters with signed addresses")
-    qr.add_argument("branches", nargs="+", metavar="BRANCH", help="branch codes")
-    qr.add_argument("--out", type=Path, default=Path(), metavar="DIR")
-    qr.add_argument("--format", default="svg", type=_take_formats, help=",".join(POSTER_FORMATS))
+    _add_printing(add)
 
     add("channels", "what is installed, on, healthy")
     add("systems", "what is installed, on, healthy")
@@ -170,3 +166,18 @@ def _add_audit(add: Callable[[str, str], argparse.ArgumentParser], common: argpa
     for dated in (verify, export, conservation):
         dated.add_argument("--from", dest="since", default="", type=_take_day, metavar="DAY", help="like 2026-11-24")
         dated.add_argument("--to", dest="until", default="", type=_take_day, metavar="DAY", help="that day included")
+
+
+def _add_printing(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    qr = add("qr", "branch posters with signed addresses")
+    qr.add_argument("branches", nargs="+", metavar="BRANCH", help="branch codes")
+    qr.add_argument("--out", type=Path, default=Path(), metavar="DIR")
+    qr.add_argument("--format", default="svg", type=_take_formats, help=",".join(POSTER_FORMATS))
+    qr.add_argument("--wechat", action="store_true", help="codes of the official account, made by WeChat")
+    qr.add_argument("--channel", default="", metavar="NAME", help="which account, where there are several")
+
+    menu = add("menu", "set the menu of the official account, and print it")
+    menu.add_argument(
+        "channel", nargs="?", default="", metavar="CHANNEL", help="which account, where there are several"
+    )
+    menu.add_argument("--dry-run", action="store_true", help="print it, set nothing")

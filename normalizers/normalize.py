@@ -107,7 +107,7 @@ def normalize(drafts: Sequence[Draft], reading: Reading, tables: Tables) -> Comp
     folded = fold(speech, compact=True)
     identifiers = find_identifiers(view)
     hints = find_hints(speech, tables.codes)
-    chosen_kind = kind.decide(speech, folded, next((draft.kind for draft in drafts if draft.kind), None))
+    chosen_kind = kind.decide(speech, folded, _find_chosen(drafts))
     branch = tables.branch_index.find(
         code=_line(_first(draft.branch_code for draft in drafts)),
         name=_line(_first(draft.branch_name for draft in drafts)),
@@ -155,6 +155,14 @@ def normalize(drafts: Sequence[Draft], reading: Reading, tables: Tables) -> Comp
             envelope_sha256=reading.envelope_sha256, adapter=reading.party, rules_version=reading.rules_version
         ),
     )
+
+
+def _find_chosen(drafts: Sequence[Draft]) -> Kind | None:
+    """What the customer chose when the matter began. What is chosen later may only make a complaint of it: only a
+    complaint carries rights and clocks, and a question about a complaint takes them from nobody.
+    """
+    later = {draft.kind for draft in drafts[1:]}
+    return Kind.COMPLAINT if Kind.COMPLAINT in later else drafts[0].kind
 
 
 def _drop_superseded(drafts: Sequence[Draft]) -> Sequence[Draft]:

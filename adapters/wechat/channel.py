@@ -4,13 +4,23 @@ Source of the protocol: developers.weixin.qq.com/doc/subscription/guide/dev/push
 接收事件推送, 被动回复用户消息 beside it. Without an answer within 5 seconds WeChat sends a push again, three times in all.
 """
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import BinaryIO, Literal, NoReturn
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+from zoneinfo import ZoneInfo
 
-from adapters.wechat.crypto import NotDecrypted, decrypt, find_token, read_aes_key
+from adapters.wechat.calling import Client
+from adapters.wechat.codes import create_code, write_code
+from adapters.wechat.conversation import find_place
+from adapters.wechat.crypto import NotDecrypted
+from adapters.wechat.door import Door, Opened
 from adapters.wechat.files import FORMATS, split_pushes
+from adapters.wechat.intent import Intent, Wish, read_intent, read_said
+from adapters.wechat.language import find_reply_language
+from adapters.wechat.menu import create_menu, write_menu
 from adapters.wechat.messages import (
     Malformed,
     Message,
@@ -19,23 +29,21 @@ from adapters.wechat.messages import (
     make_source_key,
     read_message,
 )
-from adapters.wechat.reading import ends_conversation, read_draft
-from adapters.wechat.replies import EMPTY, Seal, make_text_reply
-from adapters.wechat.settings import RECEIPT_MARK, ChannelSettings
+from adapters.wechat.progress import tell_progress
+from adapters.wechat.reading import read_draft
+from adapters.wechat.replies import EMPTY, make_text_reply
+from adapters.wechat.scenes import make_scene
+from adapters.wechat.settings import ChannelSettings
+from adapters.wechat.texts import Texts
 from gateway.contract.call import Call, Reply, Route
 from gateway.contract.clock import Millis
-from gateway.contract.complaint import Authenticity
+from gateway.contract.complaint import Authenticity, Kind
 from gateway.contract.draft import Draft
-from gateway.contract.envelope import Accepted, Envelope, Thread
-from gateway.contract.errors import AdapterError, Refused, Unreadable
+from gateway.contract.envelope import Accepted, Envelope
+from gateway.contract.errors import AdapterError, Misconfigured, Refused, Rejected, Unreadable
 from gateway.contract.ports import House
+from gateway.contract.progress import Ask, Progress, Untold
 from gateway.contract.receipt import spoken
-
-_SIGNATURE = re.compile(r"[0-9a-f]{40}")
-# Ten digits and a plain nonce: the signature runs its parts together without separators.
-_TIMESTAMP = re.compile(r"[0-9]{10}")
-_NONCE = re.compile(r"[0-9A-Za-z_-]{1,64}")
-_ECHO = re.compile(r"[0-9A-Za-z]{1,64}")
 
 _SAFE = Authenticity(verified=True, method="wechat_safe")
 _PLAIN = Authenticity(
@@ -43,27 +51,25 @@ _PLAIN = Authenticity(
 )
 _FILE = Authenticity(verified=False, method="none", detail="Read from a file.")
 
-SignatureName = Literal["signature", "msg_signature"]
 
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """An authentic push. `message` is None where the decrypted bytes are no push we can read."""
-
-    raw: bytes
-    message: Message | None
-    seal: Seal | None
+OpenClient = Callable[[], AbstractAsyncContextManager[Client]]
 
 
 class WeChatChannel:
+    """`open_client` reaches WeChat's interface, for the menu and the codes; None where the settings have no access."""
+
     formats: Sequence[str] = FORMATS
 
-    def __init__(self, instance: str, settings: ChannelSettings, house: House) -> None:
+    def __init__(
+        self, instance: str, settings: ChannelSettings, house: House, open_client: OpenClient | None = None
+    ) -> None:
         self._instance = instance
         self._settings = settings
-        self._clock = house.clock
-        self._tokens = tuple(token.get_secret_value() for token in settings.tokens)
-        self._keys = tuple(read_aes_key(key.get_secret_value()) for key in settings.aes_keys)
+        self._house = house
+        self._open_client = open_client
+        self._door = Door(settings)
+        self._zone = ZoneInfo(house.timezone)
+        self._texts = Texts(settings.texts, {"bank": house.bank_name, "hotline": house.bank_hotline})
 
     # --- Push
 
@@ -74,19 +80,33 @@ class WeChatChannel:
     def receive(self, call: Call) -> Sequence[Envelope] | Reply:
         """One envelope a push; the answer itself for the console's URL verification. Raises Refused."""
         if call.method == "GET":
-            return self._answer_verification(call)
-        opened = self._open(call)
+            return self._door.answer_verification(call)
+        opened = self._door.open(call)
         authenticity = _SAFE if opened.seal else _PLAIN
         return (self._make_envelope(opened.raw, opened.message, authenticity, call.received_at),)
 
-    def reply(self, call: Call, accepted: Sequence[Accepted]) -> Reply:
+    def reply(self, call: Call, accepted: Sequence[Accepted]) -> Reply | Ask:
         # Opened again rather than remembered: it takes a tenth of a millisecond, and nothing is kept between calls.
-        opened = self._open(call)
+        opened = self._door.open(call)
         message = opened.message
-        if message is None:
+        if message is None or not message.openid:
             return EMPTY
-        text = self._choose_text(message, accepted[0])
-        return make_text_reply(message, text, at_s=call.received_at // 1000, seal=opened.seal) if text else EMPTY
+        intent = read_intent(message, self._settings, self._house.branches)
+        language = find_reply_language(read_said(message), self._settings.language)
+        if intent.wish is not Wish.ASK:
+            return _answer(call, opened, self._choose_text(intent, accepted[0], language))
+
+        def write(told: Progress | Untold) -> Reply:
+            named = bool(intent.receipt) or intent.misspelt
+            # Without encryption anybody who saw one address of a push could ask in another's name.
+            linked = opened.seal is not None
+            return _answer(
+                call, opened, tell_progress(told, self._texts, language, self._zone, named=named, linked=linked)
+            )
+
+        if intent.misspelt:
+            return write(Untold.UNKNOWN)
+        return Ask(thread=message.openid, receipt=intent.receipt, write=write)
 
     def refuse(self, call: Call, error: AdapterError) -> Reply | None:
         """Plain text with the code. Whatever is not a refusal is 503 without a body, never an empty 200: that
@@ -104,7 +124,7 @@ class WeChatChannel:
             message = read_message(envelope.raw)
             if message.encrypted and not message.kind:
                 # A file of encrypted pushes; readable as soon as the settings hold the key they were made with.
-                message = read_message(self._decrypt(message)[0])
+                message = read_message(self._door.decrypt(message)[0])
         except Malformed as error:
             raise Unreadable(error.code, error.detail) from None
         except NotDecrypted:
@@ -112,7 +132,7 @@ class WeChatChannel:
                 "wechat_encrypted",
                 "The push is encrypted for another key or app. Add the key it was made with to aes_keys, then release it.",
             ) from None
-        return read_draft(message, self._settings.end_words)
+        return read_draft(message, read_intent(message, self._settings, self._house.branches), envelope.hints)
 
     # --- Files
 
@@ -125,81 +145,48 @@ class WeChatChannel:
         try:
             message = read_message(raw)
             if message.encrypted and not message.kind:
-                opened, _ = self._decrypt(message)
+                opened, _ = self._door.decrypt(message)
                 # The decrypted bytes are kept, as for a push, so that both have the same key and content.
                 message, raw = None, opened
                 message = read_message(raw)
         except (Malformed, NotDecrypted):
             message = message if message and message.kind else None
-        return replace(self._make_envelope(raw, message, _FILE, self._clock.now_ms()), backfill=True)
+        envelope = self._make_envelope(raw, message, _FILE, self._house.clock.now_ms())
+        # What an old scan or menu entry stood before is not known, as all of a file is received at one time.
+        return replace(envelope, backfill=True, hints={})
+
+    # --- Menus, Codes
+
+    def describe_menu(self) -> str:
+        return json.dumps(write_menu(self._settings.menu), ensure_ascii=False, indent=2)
+
+    async def create_menu(self) -> None:
+        """Raises Misconfigured, Rejected or TryLater."""
+        async with self._reach()() as client:
+            await create_menu(client, self._settings.menu)
+
+    async def make_codes(self, codes: Sequence[str], folder: Path, formats: Sequence[str]) -> Sequence[Path]:
+        """Raises KeyError for a branch that is not in the table; Misconfigured, Rejected or TryLater."""
+        branches = [self._house.branches[code].code for code in codes]
+        try:
+            scenes = [make_scene(branch, self._settings.scene_prefix) for branch in branches]
+        except ValueError as error:
+            raise Rejected("wechat_bad_scene", f"A branch code cannot be a scene: {error}.") from None
+        written: list[Path] = []
+        async with self._reach()() as client:
+            for branch, scene in zip(branches, scenes, strict=True):
+                written += write_code(await create_code(client, scene), branch, folder, formats)
+        return written
+
+    def _reach(self) -> OpenClient:
+        if self._open_client is None:
+            raise Misconfigured(
+                "wechat_no_access",
+                "The settings hold no access to the account's interface. Set its AppSecret (`secret`).",
+            )
+        return self._open_client
 
     # --- the parts
-
-    def _answer_verification(self, call: Call) -> Reply:
-        self._check_signature(call, "signature")
-        echo = call.query.get("echostr", "")
-        if not _ECHO.fullmatch(echo):
-            # The signature does not cover it, and it is handed back as a page of ours.
-            _refuse("wechat_echostr", "The echostr is not one that WeChat makes.")
-        return Reply(200, echo.encode())
-
-    def _open(self, call: Call) -> _Opened:
-        if len(call.body) > self._settings.limit_bytes:
-            raise Refused("too_large", "The body is larger than any WeChat push.", status=413)
-        try:
-            outer = read_message(call.body)
-        except Malformed as error:
-            # No Encrypt to check here; the signature of the address at least tells WeChat from strangers.
-            self._check_signature(call, "signature")
-            raise Refused(error.code, error.detail, status=400) from None
-        if self._must_unseal(call, outer):
-            opened = self._unseal(call, outer)
-        else:
-            self._check_signature(call, "signature")
-            opened = _Opened(call.body, outer, None)
-        account = self._settings.account
-        if account and opened.message and opened.message.account != account:
-            _refuse(
-                "wechat_other_account", "The push is for another official account. Check `account` in the settings."
-            )
-        return opened
-
-    def _must_unseal(self, call: Call, outer: Message) -> bool:
-        if self._settings.mode == "safe" or (outer.encrypted and not outer.kind):
-            return True
-        return self._settings.mode == "compatible" and bool(outer.encrypted) and "msg_signature" in call.query
-
-    def _unseal(self, call: Call, outer: Message) -> _Opened:
-        if not outer.encrypted:
-            _refuse("wechat_not_encrypted", "The account is set to safe mode, and this push is not encrypted.")
-        token = self._check_signature(call, "msg_signature", outer.encrypted)
-        try:
-            raw, key = self._decrypt(outer)
-        except NotDecrypted as error:
-            _refuse(error.code, "The push was encrypted for another key or app. Check `aes_keys` and `appid`.")
-        try:
-            message = read_message(raw)
-        except Malformed:
-            # Surely WeChat's own words, so they are kept; a person reads what we cannot.
-            message = None
-        return _Opened(raw, message, Seal(token, key, self._settings.appid))
-
-    def _decrypt(self, outer: Message) -> tuple[bytes, bytes]:
-        return decrypt(outer.encrypted, self._keys, self._settings.appid)
-
-    def _check_signature(self, call: Call, name: SignatureName, *signed: str) -> str:
-        """The token that signed. Raises Refused (403)."""
-        signature, timestamp = call.query.get(name, ""), call.query.get("timestamp", "")
-        nonce = call.query.get("nonce", "")
-        if not (_SIGNATURE.fullmatch(signature) and _TIMESTAMP.fullmatch(timestamp) and _NONCE.fullmatch(nonce)):
-            _refuse("wechat_unsigned", "The call does not carry WeChat's signature.")
-        token = find_token(self._tokens, signature, timestamp, nonce, *signed)
-        if token is None:
-            _refuse("wechat_signature", "The signature does not fit. Check that `tokens` holds the console's Token.")
-        window_s = self._settings.window_s
-        if window_s and abs(call.received_at / 1000 - int(timestamp)) > window_s:
-            _refuse("wechat_stale", "The signature is too old or from the future. Check this machine's clock.")
-        return token
 
     def _make_envelope(
         self, raw: bytes, message: Message | None, authenticity: Authenticity, received_at: Millis
@@ -217,27 +204,51 @@ class WeChatChannel:
         if message is None:
             return replace(envelope, source_key=make_content_key(envelope.content_digest()))
         content = digest_content(raw, message)
-        envelope = replace(envelope, source_key=make_source_key(message, content), content=content)
-        if not message.is_from_customer:
-            return envelope
-        thread = None
-        if message.openid:
-            ends = ends_conversation(message, self._settings.end_words)
-            window_ms = self._settings.conversation_window_s * 1000
-            thread = Thread(key=message.openid, window_ms=window_ms, ends=ends)
-        return replace(envelope, receipt_wanted=True, thread=thread)
+        place = find_place(read_intent(message, self._settings, self._house.branches), message.openid, self._settings)
+        return replace(
+            envelope,
+            source_key=make_source_key(message, content),
+            content=content,
+            receipt_wanted=place.receipt_wanted,
+            thread=place.thread,
+            hints=place.hints or {},
+        )
 
-    def _choose_text(self, message: Message, accepted: Accepted) -> str:
+    def _choose_text(self, intent: Intent, accepted: Accepted, language: str) -> str:
         """Depends on nothing but the push and its receipt, so that a retry reads the same."""
-        texts = self._settings.texts
-        if accepted.receipt is None:
-            return texts.welcome if message.event == "subscribe" and message.is_event else ""
-        text = texts.supplemented if accepted.supplement else texts.received
-        return text.replace(RECEIPT_MARK, spoken(accepted.receipt))
+        receipt = accepted.receipt
+        numbers = {"receipt": spoken(receipt), "ending": receipt[-4:]} if receipt else {}
+        say = self._texts.say
+        match intent.wish:
+            case Wish.SAY if receipt and accepted.supplement:
+                return say("supplemented", language, **numbers) if self._settings.follow_ups == "told" else ""
+            case Wish.SAY if receipt:
+                of_kind = intent.kind not in (None, Kind.COMPLAINT)
+                return say(f"received_{intent.kind}" if of_kind else "received", language, **numbers)
+            case Wish.END:
+                return say("ended" if receipt else "ended_nothing", language, **numbers)
+            case Wish.CHOOSE:
+                return say(f"choose_{intent.kind}", language)
+            case Wish.PEOPLE:
+                return say("people", language)
+            case Wish.SCAN:
+                return self._greet(intent.branch, language)
+            case Wish.FOLLOW:
+                return say("welcome", language)
+        return ""
+
+    def _greet(self, code: str, language: str) -> str:
+        known = self._house.branches.get(code)
+        link = self._house.branch_link(code)
+        return self._texts.say(
+            "scanned_link" if link else "scanned", language, branch=known.name if known else code, link=link
+        )
 
 
-def _refuse(code: str, detail: str) -> NoReturn:
-    raise Refused(code, detail, status=403)
+def _answer(call: Call, opened: Opened, text: str) -> Reply:
+    if opened.message is None or not text:
+        return EMPTY
+    return make_text_reply(opened.message, text, at_s=call.received_at // 1000, seal=opened.seal)
 
 
 def open_channel(instance: str, settings: ChannelSettings, house: House) -> WeChatChannel:

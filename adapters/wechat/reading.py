@@ -1,10 +1,13 @@
 """A message in WeChat's form -> a Draft: only what the message says."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 
+from adapters.wechat.intent import Intent, Wish
 from adapters.wechat.messages import Message
 from gateway.contract.clock import to_datetime
+from gateway.contract.complaint import Kind
 from gateway.contract.draft import Attachment, Draft
 from gateway.contract.errors import Ignored, Unreadable
 
@@ -21,8 +24,19 @@ _MEDIA = {
 _VOICE_TYPES = {"mp3": "audio/mpeg", "speex": "audio/speex", "amr": "audio/amr"}
 
 
-def read_draft(message: Message, end_words: tuple[str, ...]) -> Draft:
-    """Raises Ignored for events and for the word that ends a conversation, Unreadable for kinds not known yet."""
+_ORDERS = {
+    Wish.END: ("wechat_end_word", "The customer said that this was all."),
+    Wish.ASK: ("wechat_progress_question", "The customer asked how far the matter is, and was answered."),
+    Wish.CHOOSE: ("wechat_kind_word", "The customer named the kind of what comes next."),
+    Wish.PEOPLE: ("wechat_people_word", "The customer asked for a person, and was told how to reach one."),
+}
+
+
+def read_draft(message: Message, intent: Intent, hints: Mapping[str, str]) -> Draft:
+    """`hints` are those of the envelope, lent ones included: `branch` and `kind`.
+
+    Raises Ignored for events and for words that are orders to the machine, Unreadable for kinds not known yet.
+    """
     if message.is_event:
         raise Ignored(f"wechat_event_{_name_code(message.event)}", "An event of the account, not a customer's words.")
     if not message.kind:
@@ -35,17 +49,24 @@ def read_draft(message: Message, end_words: tuple[str, ...]) -> Draft:
         raise Unreadable(
             "wechat_kind_unknown", "WeChat sent a kind of message that is not known yet. Read the raw bytes."
         )
-    if ends_conversation(message, end_words):
-        raise Ignored("wechat_end_word", "The customer said that this was all.")
+    if intent.wish in _ORDERS:
+        raise Ignored(*_ORDERS[intent.wish])
     text = _read_text(message)
     attachments = _read_attachments(message)
     if not text and not attachments:
         raise Unreadable("wechat_empty", "The message has no content. Read the raw bytes.")
-    return Draft(text=text, wechat_openid=message.openid, attachments=attachments, occurred_at=_read_moment(message))
+    return Draft(
+        text=text,
+        kind=intent.kind or _read_kind(hints.get("kind", "")),
+        wechat_openid=message.openid,
+        branch_code=hints.get("branch", ""),
+        attachments=attachments,
+        occurred_at=_read_moment(message),
+    )
 
 
-def ends_conversation(message: Message, end_words: tuple[str, ...]) -> bool:
-    return message.kind == "text" and message.fields.get("Content", "").strip() in end_words
+def _read_kind(name: str) -> Kind | None:
+    return Kind(name) if name in set(Kind) else None
 
 
 def _read_text(message: Message) -> str:

@@ -1,40 +1,27 @@
 """Settings of one official account, as they stand under `[channels.<name>]`."""
 
-from typing import Annotated, Literal, Self
+import unicodedata
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from adapters.wechat.crypto import read_aes_key
+from adapters.wechat.menu import check_menu
+from adapters.wechat.scenes import make_scene
+from adapters.wechat.texts import check_text
 from config.secret import Secret
+from gateway.contract.complaint import Kind
+from gateway.contract.envelope import LENT_LIMIT_S
 
-RECEIPT_MARK = "{receipt}"
-
-# A text reply above this shows the customer an error instead.
-_LIMIT_REPLY_CHARACTERS = 600
-
-ReplyText = Annotated[str, Field(min_length=1, max_length=_LIMIT_REPLY_CHARACTERS)]
+Words = tuple[str, ...]
 
 
-class ReplyTexts(BaseModel):
-    """What the customer reads. `{receipt}` becomes the number in groups of four."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    received: ReplyText = (
-        "您好，您反映的情况我们已经收到，会有专人处理。\n"
-        "受理编号：{receipt}\n"
-        "请保存好这个编号。还要补充的话，请直接接着发；说完了请回复“完毕”。"
-    )
-    supplemented: ReplyText = "已补充到 {receipt}。"
-    welcome: Annotated[str, Field(max_length=_LIMIT_REPLY_CHARACTERS)] = ""
-    """Said to new followers; empty: nothing."""
-
-    @field_validator("received", "supplemented")
-    @classmethod
-    def _names_receipt(cls, text: str) -> str:
-        if RECEIPT_MARK not in text:
-            raise ValueError(f"must contain {RECEIPT_MARK}: nobody is left without a number")
-        return text
+def _fold(words: Words) -> Words:
+    """As the words of a message are compared: width and case do not count."""
+    folded = tuple(unicodedata.normalize("NFKC", word).strip().casefold() for word in words)
+    if not all(folded):
+        raise ValueError("an empty word is none")
+    return folded
 
 
 class ChannelSettings(BaseModel):
@@ -45,7 +32,21 @@ class ChannelSettings(BaseModel):
     `account`: the account's original id (gh_...); pushes for another one are refused.
     `window_s`: how far a push's timestamp may be from our clock; 0 switches the check off.
     `conversation_window_s`: messages of one customer closer together than this are one matter.
+
+    The conversation. Words are compared without regard to case, width and the full stop behind them.
     `end_words`: a message of exactly one of these ends the matter; the next message starts a new one.
+    `progress_words`: a message of exactly one of these, or of one and a receipt number, asks how far it is.
+    `people_words`: a message of exactly one of these asks for a person.
+    `kind_words`: at the beginning of a message, with a colon or (Chinese) a space behind, they say what it is; alone,
+    they choose what comes next.
+    `follow_ups`: whether a later message of a matter is answered with where it went, or `silent`.
+    `language`: of replies to what has no words, such as a picture or a menu entry.
+    `texts`: replies in other words than the shipped ones (`texts.toml`), for all languages or by language.
+
+    Branches. `scene_prefix` and the branch's code are the scene of codes made here; `scenes` are codes that were printed
+    before: scene -> branch code. `branch_window_s`: how long after a scan a matter counts as of that branch.
+
+    `menu`: the buttons, as WeChat's interface takes them; empty: the shipped menu.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -56,10 +57,35 @@ class ChannelSettings(BaseModel):
     mode: Literal["safe", "compatible", "plain"] = "safe"
     account: str = ""
     window_s: Annotated[int, Field(ge=0)] = 600
-    conversation_window_s: Annotated[int, Field(ge=0)] = 1_800
+    conversation_window_s: Annotated[int, Field(ge=0, le=LENT_LIMIT_S)] = 1_800
     limit_bytes: Annotated[int, Field(ge=1_024)] = 65_536
-    end_words: tuple[str, ...] = ("完毕", "提交", "完畢")
-    texts: ReplyTexts = ReplyTexts()
+
+    end_words: Words = (
+        "完毕", "提交", "结束", "完畢", "結束", "done", "submit", "finish", "that's all", "انتهى", "انتهيت", "إرسال",
+    )  # fmt: skip
+    progress_words: Words = (
+        "查询", "查询进度", "查进度", "进度", "处理得怎么样了", "处理到哪了", "有结果了吗", "有进展吗",
+        "查詢", "查詢進度", "查進度", "進度", "處理得怎麼樣了", "有結果了嗎",
+        "status", "progress", "any news", "متابعة", "الحالة", "حالة الشكوى",
+    )  # fmt: skip
+    people_words: Words = (
+        "人工", "人工服务", "人工服務", "人工客服", "转人工", "轉人工", "human", "agent", "speak to a person", "موظف",
+    )  # fmt: skip
+    kind_words: dict[Kind, Words] = {
+        Kind.COMPLAINT: ("投诉", "我要投诉", "投訴", "我要投訴", "complaint", "شكوى"),
+        Kind.PRAISE: ("表扬", "我要表扬", "表揚", "我要表揚", "praise", "ثناء"),
+        Kind.SUGGESTION: ("建议", "我要建议", "建議", "我要建議", "suggestion", "اقتراح"),
+        Kind.INQUIRY: ("咨询", "我要咨询", "諮詢", "我要諮詢", "question", "inquiry", "استفسار"),
+    }
+    follow_ups: Literal["told", "silent"] = "told"
+    language: Literal["zh-Hans", "zh-Hant", "en", "ar"] = "zh-Hans"
+    texts: dict[str, str | dict[Literal["zh-Hans", "zh-Hant", "en", "ar"], str]] = {}
+
+    scene_prefix: Annotated[str, Field(pattern=r"^[0-9A-Za-z:_-]{1,24}$")] = "branch:"
+    scenes: dict[str, str] = {}
+    branch_window_s: Annotated[int, Field(ge=0, le=LENT_LIMIT_S)] = 7_200
+
+    menu: tuple[dict[str, Any], ...] = ()
 
     @field_validator("tokens")
     @classmethod
@@ -74,6 +100,39 @@ class ChannelSettings(BaseModel):
         for key in keys:
             read_aes_key(key.get_secret_value())
         return keys
+
+    @field_validator("end_words", "progress_words", "people_words")
+    @classmethod
+    def _folds_words(cls, words: Words) -> Words:
+        return _fold(words)
+
+    @field_validator("kind_words")
+    @classmethod
+    def _folds_kind_words(cls, words: dict[Kind, Words]) -> dict[Kind, Words]:
+        return {kind: _fold(listed) for kind, listed in words.items()}
+
+    @field_validator("texts")
+    @classmethod
+    def _fits_texts(cls, texts: dict[str, str | dict[Any, str]]) -> dict[str, str | dict[Any, str]]:
+        for name, given in texts.items():
+            for text in [given] if isinstance(given, str) else given.values():
+                check_text(name, text)
+        return texts
+
+    @field_validator("scenes")
+    @classmethod
+    def _fits_scenes(cls, scenes: dict[str, str]) -> dict[str, str]:
+        for scene, branch in scenes.items():
+            make_scene(scene, "")
+            make_scene(branch, "")
+        return scenes
+
+    @field_validator("menu")
+    @classmethod
+    def _fits_menu(cls, menu: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+        if menu:
+            check_menu(menu)
+        return menu
 
     @model_validator(mode="after")
     def _has_keys(self) -> Self:

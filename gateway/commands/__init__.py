@@ -23,6 +23,7 @@ _PLACES: Mapping[str, str] = {
     "audit": "auditing",
     "conservation": "conservation",
     "qr": "posters",
+    "menu": "posters",
 }
 
 

@@ -9,6 +9,10 @@ from gateway.contract.complaint import Authenticity
 from gateway.contract.receipt import Receipt
 from gateway.contract.value import value
 
+LENT_S = "lent_s"
+"""A hint that makes its envelope a lender, see `Envelope.hints`: for how many seconds, as digits."""
+LENT_LIMIT_S = 86_400
+
 
 @value
 class Thread:
@@ -41,7 +45,11 @@ class Envelope:
     store then keeps neighbours together, which makes an accept cheaper. Always the same for the same key.
     `backfill` marks imported history: registered and forwarded, but nobody is written to or woken.
     `hints` are facts of the moment of receipt that the bytes do not hold (branch of the signed code, form
-    language): short strings, no personal data.
+    language): short strings, no personal data. An envelope with a thread, without a receipt wanted and with the hint
+    LENT_S lends its other hints to those that come in its thread within so many seconds (at most LENT_LIMIT_S): the code
+    that was scanned, the menu entry that was chosen before the first word. A later lender overrides an earlier one, an
+    empty value takes back, an envelope's own hints come first. Nothing is copied: when an envelope is read, its lenders
+    are looked up.
     """
 
     channel: str

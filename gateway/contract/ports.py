@@ -27,6 +27,7 @@ from gateway.contract.complaint import AttachmentRef, Complaint, Kind
 from gateway.contract.draft import Address, Draft
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.errors import AdapterError
+from gateway.contract.progress import Ask
 from gateway.contract.receipt import Receipt
 from gateway.contract.verdict import Level
 
@@ -37,7 +38,8 @@ class House:
 
     `derive(purpose)` gives 32 bytes of key material of its own for a purpose such as `branch_qr/行长秘书`; the same
     purpose gives the same bytes for as long as the key file is kept. `data_dir` is where an adapter with files of its
-    own (the embedded ledger) may keep them.
+    own (the embedded ledger) may keep them. `branch_link(code)` is the signed address of a branch's page, or nothing
+    where no channel has one.
     """
 
     clock: Clock
@@ -48,6 +50,7 @@ class House:
     timezone: str
     branches: Mapping[str, BranchEntry]
     derive: Callable[[str], bytes]
+    branch_link: Callable[[str], str] = lambda code: ""  # noqa: ARG005 - the port's shape
 
 
 # --- CHANNEL: complaints come in -----------------------------------------------------------------------------------
@@ -69,7 +72,8 @@ class Push(Protocol):
 
     `receive` checks authenticity and finds the keys; it must not block nor take over 5 ms. It gives envelopes to keep,
     or a Reply where there is nothing to keep (a page, a URL verification). Raises Refused.
-    `reply` answers in the party's own form; it is called only after the commit, one Accepted per envelope.
+    `reply` answers in the party's own form; it is called only after the commit, one Accepted per envelope. It gives an
+    Ask where the answer hangs on how far a matter is.
     `refuse` turns a failure into the party's own form, or None for `application/problem+json`. `error.code`
     `store_unavailable` comes as a TryLater: the party must be made to send again.
     """
@@ -78,7 +82,7 @@ class Push(Protocol):
 
     def receive(self, call: Call) -> Sequence[Envelope] | Reply: ...
 
-    def reply(self, call: Call, accepted: Sequence[Accepted]) -> Reply: ...
+    def reply(self, call: Call, accepted: Sequence[Accepted]) -> Reply | Ask: ...
 
     def refuse(self, call: Call, error: AdapterError) -> Reply | None: ...
 
@@ -161,6 +165,27 @@ class Posters(Protocol):
     def find_branch_link(self, code: str) -> str: ...
 
     def write_posters(self, codes: Sequence[str], folder: Path, formats: Sequence[str]) -> Sequence[Path]: ...
+
+
+@runtime_checkable
+class Codes(Protocol):
+    """The party itself makes codes for branches (`huiyin qr --wechat`): parametric codes of an official account.
+
+    `make_codes` asks the party, so it raises like a System, and KeyError for a branch that is not in the table.
+    """
+
+    async def make_codes(self, codes: Sequence[str], folder: Path, formats: Sequence[str]) -> Sequence[Path]: ...
+
+
+@runtime_checkable
+class Menus(Protocol):
+    """The party shows customers a menu of ours (`huiyin menu`). `describe_menu` is its JSON; `create_menu` puts it there
+    in place of the one before, and raises like a System.
+    """
+
+    def describe_menu(self) -> str: ...
+
+    async def create_menu(self) -> None: ...
 
 
 # --- SYSTEM: complaints are tracked there --------------------------------------------------------------------------

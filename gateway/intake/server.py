@@ -6,7 +6,9 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
+from typing import TypeVar
 
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
@@ -18,6 +20,7 @@ from gateway.contract.call import Call, Reply, Route
 from gateway.contract.clock import Clock
 from gateway.contract.errors import AdapterError, Refused, TryLater
 from gateway.contract.ports import Push
+from gateway.contract.progress import Ask, Untold
 from gateway.intake.accept import Acceptance
 from gateway.intake.connection import Server, to_response
 from gateway.intake.limits import PublicLimit
@@ -25,8 +28,11 @@ from gateway.ops import metrics
 from gateway.ops.logs import log
 from gateway.store.port import Told
 
+T = TypeVar("T")
 Answer = Callable[[Call], Awaitable[Reply]]
 TellReply = Callable[[Reply], None]
+AnswerAsk = Callable[[str, Ask], Awaitable[Reply]]
+"""The answer to what a channel asks of the store for its reply; the channel's instance comes first."""
 Begin = Callable[[Call, TellReply], None]
 """Answers a call now or later, through the second argument, once and in the event loop's thread. May raise a bug instead."""
 PROBLEM = "application/problem+json"
@@ -34,6 +40,10 @@ _NO_QUERY: Mapping[str, str] = MappingProxyType({})
 _NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 BODY_LIMIT_S = 60.0
 """How long a body may take to come in; a connection that sends no more must not be kept for ever."""
+
+
+async def _say_away(_instance: str, ask: Ask) -> Reply:
+    return ask.write(Untold.AWAY)
 
 
 class Intake:
@@ -51,8 +61,10 @@ class Intake:
         trusted_proxies: Sequence[str],
         per_minute: int,
         body_limit_s: float = BODY_LIMIT_S,
+        answer_ask: AnswerAsk = _say_away,
     ) -> None:
         self._accept = accept
+        self._answer_ask = answer_ask
         self._clock = clock
         self._public_url = public_url
         self._trusted = frozenset(trusted_proxies)
@@ -94,8 +106,9 @@ class Intake:
             body = await self._read_body(request, place.limit_bytes)
         except Refused as error:
             return to_response(place.refuse(error))
+        remote = request.remote or ""
         call = self._make_call(
-            request.method, request.raw_path, request.rel_url, request.headers, body, request.remote or "", params
+            request.method, request.path, request.raw_path, request.rel_url, request.headers, body, remote, params
         )
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._begin(place, call, lambda told: None if reply.done() else reply.set_result(told))
@@ -103,20 +116,25 @@ class Intake:
 
     def begin_whole(self, message: RawRequestMessage, body: bytes, remote: str, tell: TellReply) -> None:
         """The same for a request that is all there."""
-        found = self._find(message.method, message.url.path)
-        if isinstance(found, Reply):
-            tell(found)
-            return
-        place, params = found
+        # Most paths are a fixed one as it stands; reading one out of the URL costs as much as the rest of this.
+        path, params, place = message.path, _NO_PARAMS, self._fixed.get((message.method, message.path))
+        if place is None:
+            path = message.url.path
+            found = self._find(message.method, path)
+            if isinstance(found, Reply):
+                tell(found)
+                return
+            place, params = found
         if len(body) > place.limit_bytes:
             tell(place.refuse(_too_large()))
             return
-        call = self._make_call(message.method, message.path, message.url, message.headers, body, remote, params)
+        call = self._make_call(message.method, path, message.path, message.url, message.headers, body, remote, params)
         self._begin(place, call, tell)
 
     def _make_call(
         self,
         method: str,
+        path: str,
         raw_path: str,
         url: URL,
         headers: "CIMultiDictProxy[str]",
@@ -128,7 +146,7 @@ class Intake:
             remote = self._find_caller(headers.getall("X-Forwarded-For", ()), remote)
         return Call(
             method="GET" if method == "HEAD" else method,
-            path=url.path,
+            path=path,
             url=self._public_url + raw_path,
             query=url.query if "?" in raw_path else _NO_QUERY,
             headers=_clean(headers),
@@ -231,6 +249,7 @@ class Intake:
     def _begin_push(self, instance: str, channel: Push, route: Route) -> Begin:
         """Nothing is awaited, as a task and a future for each push cost as much as reading it."""
         keep_soon, limit, public = self._accept.keep_soon, self._limit, route.public
+        begin_ask = _begin_awaited(instance, partial(self._answer_ask, instance))
 
         def refuse(call: Call, error: AdapterError) -> Reply:
             metrics.refused.labels(instance, error.code).inc()
@@ -241,6 +260,9 @@ class Intake:
                 try:
                     if not isinstance(outcome, Exception):
                         reply = channel.reply(call, outcome)
+                        if isinstance(reply, Ask):
+                            begin_ask(reply, tell)
+                            return
                     elif isinstance(outcome, AdapterError):
                         reply = refuse(call, outcome)
                     else:
@@ -264,18 +286,18 @@ class Intake:
         return begin
 
 
-def _begin_awaited(name: str, answer: Answer) -> Begin:
-    """A page, which may wait for whatever it likes in a task of its own."""
+def _begin_awaited(name: str, answer: Callable[[T], Awaitable[Reply]]) -> Callable[[T, TellReply], None]:
+    """A page, or a question to the store: it may wait for whatever it likes in a task of its own."""
     tasks: set[asyncio.Task[None]] = set()
 
-    async def run(call: Call, tell: TellReply) -> None:
+    async def run(call: T, tell: TellReply) -> None:
         try:
             reply = await answer(call)
         except Exception as bug:
             reply = _describe_bug(name, bug)
         tell(reply)
 
-    def begin(call: Call, tell: TellReply) -> None:
+    def begin(call: T, tell: TellReply) -> None:
         task = asyncio.get_running_loop().create_task(run(call, tell))
         tasks.add(task)
         task.add_done_callback(tasks.discard)

@@ -3,13 +3,11 @@
 A wrong guess gets the same answer whether the number exists or not, and five of them close the question for an hour.
 """
 
-import json
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from limits import RateLimitItemPerHour
@@ -18,11 +16,10 @@ from limits.strategies import MovingWindowRateLimiter
 
 from gateway.contract.call import Call, Reply, Route
 from gateway.contract.clock import to_datetime
-from gateway.contract.complaint import Authenticity, Kind
+from gateway.contract.complaint import Authenticity
 from gateway.contract.envelope import Envelope
 from gateway.contract.errors import AdapterError, Refused
 from gateway.contract.pages.entry import TEXT_LENGTH, clean_text
-from gateway.contract.pages.form_page import DECIDE_DAYS
 from gateway.contract.pages.forms import Form, read_form
 from gateway.contract.pages.languages import TEXTS, choose_language
 from gateway.contract.pages.links import PURPOSE, check_link_secret, make_link_secret
@@ -32,10 +29,10 @@ from gateway.contract.pages.supplement import SUPPLEMENT, write_supplement
 from gateway.contract.ports import Accept, House
 from gateway.contract.receipt import Receipt, parse_receipt, spoken
 from gateway.contract.signing import same
+from gateway.intake.progress import find_deadline, find_events, read_latest
 from gateway.intake.server import Intake
-from gateway.states import DutyState
 from gateway.store.port import Store, StoreUnavailable
-from gateway.store.rows import Target, Trace
+from gateway.store.rows import Trace
 
 FIND_PATH = "/r"
 PATH = "/r/{receipt}"
@@ -141,9 +138,9 @@ class StatusPage:
         """`notice` is a key of `[status]`, `problem` one of `[error]`; `text` is what the customer typed already."""
         language = choose_language(call)
         texts = TEXTS[language]
-        complaint = _read_latest(trace)
+        complaint = read_latest(trace)
         phones = complaint["complainant"]["phones"]
-        deadline = self._find_deadline(trace, complaint)
+        deadline = find_deadline(trace, self._zone)
         return show(
             "status.html",
             call,
@@ -163,18 +160,9 @@ class StatusPage:
             seal=make_seal(self._seal_key, call.received_at),
         )
 
-    def _find_deadline(self, trace: Trace, complaint: Any) -> date | None:
-        """Praise, suggestions and questions have none."""
-        if complaint["kind"] not in ("", Kind.COMPLAINT):
-            return None
-        if complaint["due"]:
-            decide_at = datetime.fromisoformat(complaint["due"]["decide_at"])
-            return decide_at.astimezone(self._zone).date()
-        return self._to_local(trace.envelopes[0].received_at).date() + timedelta(days=DECIDE_DAYS)
-
     def _tell(self, trace: Trace, language: str) -> Iterator[Step]:
         texts = TEXTS[language]
-        done = sorted(_find_events(trace))
+        done = sorted(find_events(trace))
         for index, (at, name) in enumerate(done):
             local = self._to_local(at)
             yield Step(name, f"{texts.say_date(local.date())} {local:%H:%M}", now=index == len(done) - 1)
@@ -221,17 +209,10 @@ class StatusPage:
         )
 
 
-def _read_latest(trace: Trace) -> Any:
-    """The latest complaint document; before registration one that says nothing."""
-    if trace.versions:
-        return json.loads(trace.versions[-1][3])
-    return {"complainant": {"phones": []}, "kind": "", "due": None}
-
-
 def _know_phone(trace: Trace | None, typed: str) -> bool:
     """Whether the digits end one of the phones. Compares in constant time, also where there is nothing to compare."""
     digits = _only_digits(typed)[-DIGITS:]
-    phones = _read_latest(trace)["complainant"]["phones"] if trace else []
+    phones = read_latest(trace)["complainant"]["phones"] if trace else []
     known = False
     for phone in [*phones, ""]:
         ending = _only_digits(phone)[-DIGITS:]
@@ -250,20 +231,4 @@ def _mask(phone: str) -> str:
 
 
 def _find_withdrawal(trace: Trace) -> bool:
-    return any(name == "withdrawn" for _, name in _find_events(trace))
-
-
-def _find_events(trace: Trace) -> Iterator[tuple[int, str]]:
-    """(milliseconds, key of `[status]`) for all that has happened."""
-    yield trace.envelopes[0].received_at, "received"
-    for envelope in trace.envelopes[1:]:
-        withdrawn = envelope.source_key.startswith(f"status:{trace.receipt}:withdraw:")
-        yield envelope.received_at, "withdrawn" if withdrawn else "supplemented"
-    if trace.versions:
-        yield trace.versions[0][2], "registered"
-    sent = [duty.done_ms for duty in trace.duties if duty.target is Target.SYSTEM and duty.state is DutyState.DONE]
-    if times := [at for at in sent if at is not None]:
-        yield min(times), "forwarded"
-    for row in trace.history:
-        if row.event == "complaint.closed":
-            yield row.at, "closed"
+    return any(name == "withdrawn" for _, name in find_events(trace))

@@ -4,7 +4,7 @@ in the gateway, in worker processes, in a dry run and in a replay.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import uuid_utils
@@ -16,7 +16,7 @@ from gateway import plugins
 from gateway.contract.clock import Clock, Millis, to_datetime, to_millis
 from gateway.contract.complaint import AttachmentRef, Complaint, Kind
 from gateway.contract.draft import Address, Draft
-from gateway.contract.envelope import Envelope
+from gateway.contract.envelope import LENT_LIMIT_S, LENT_S, Envelope
 from gateway.contract.errors import AdapterError, Ignored, Unreadable
 from gateway.contract.pages.supplement import SUPPLEMENT, read_supplement
 from gateway.contract.ports import Channel, Event, House
@@ -24,7 +24,7 @@ from gateway.contract.receipt import Receipt
 from gateway.contract.signing import derive_key
 from gateway.contract.verdict import Level
 from gateway.states import EnvelopeState
-from gateway.store.rows import InboxItem, Moved
+from gateway.store.rows import InboxItem, Lender, Moved
 from gateway.triage.judge import judge
 from gateway.triage.rules import load_rules
 from normalizers.normalize import Reading, Tables, normalize
@@ -72,7 +72,7 @@ class Reader:
     def read(self, item: InboxItem) -> Read | Moved:
         """Never raises an AdapterError: what cannot be read is set aside with its reason."""
         try:
-            draft = self.draft(item.envelope)
+            draft = self.draft(borrow_hints(item.envelope, item.lenders))
         except Ignored as error:
             return Moved(item=item, state=EnvelopeState.DISMISSED, code=error.code, detail=error.detail)
         except AdapterError as error:
@@ -84,7 +84,7 @@ class Reader:
                 code="without_receipt",
                 detail="The channel took this for no complaint, but it holds words of a customer.",
             )
-        earlier = self._read_earlier(item.earlier)
+        earlier = self._read_earlier([borrow_hints(envelope, item.lenders) for envelope in item.earlier])
         complaint = self.build(
             [*earlier, draft],
             item.envelope,
@@ -182,6 +182,24 @@ class Reader:
             except AdapterError:
                 continue  # it waits for a person under its own name; this one must not wait with it
         return drafts
+
+
+def borrow_hints(envelope: Envelope, lenders: Sequence[Lender]) -> Envelope:
+    """With what earlier envelopes of its thread lend it (contract.envelope.LENT_S)."""
+    lent: dict[str, str] = {}
+    own = (envelope.channel, envelope.thread.key) if envelope.thread else None
+    for lender in lenders:
+        age_ms = envelope.received_at - lender.received_at
+        if (lender.channel, lender.thread) == own and 0 <= age_ms <= min(
+            _read_seconds(lender.hints[LENT_S]), LENT_LIMIT_S
+        ) * 1000:
+            lent |= lender.hints
+    lent.pop(LENT_S, None)
+    return replace(envelope, hints={**lent, **envelope.hints}) if lent else envelope
+
+
+def _read_seconds(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
 
 
 def open_house(settings: Settings, master_key: bytes, clock: Clock, public_url: str) -> House:

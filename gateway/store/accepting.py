@@ -12,14 +12,14 @@ import uuid_utils
 from sqlalchemy import bindparam, delete, func, select, update
 
 from gateway.contract.clock import Millis
-from gateway.contract.envelope import Accepted, Envelope, Thread
+from gateway.contract.envelope import LENT_S, Accepted, Envelope, Thread
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
 from gateway.store.heads import write_head
 from gateway.store.numbering import Stock
 from gateway.store.plan import Ask, Plan, Put, Row, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.port import KeyConflict
-from gateway.store.tables import complaint_versions, complaints, cursors, envelopes, history, inbox, threads
+from gateway.store.tables import complaint_versions, complaints, cursors, envelopes, history, inbox, lenders, threads
 
 _PLAIN_BYTES, _HEAD_BYTES = 79, 64
 """A key that grows with time is kept as it is up to this length; of a longer one its beginning and a hash, which together
@@ -67,6 +67,7 @@ _OPEN_INBOX = insert_into(
 _NOTE_ACCEPTED = insert_into(
     history, "seq", subject="envelope", event="envelope.accepted", before="", after=EnvelopeState.ACCEPTED.value
 )
+_LEND = insert_into(lenders)
 _OPEN_THREAD = insert_into(threads)
 _MOVE_THREAD = Statement(
     update(threads)
@@ -150,6 +151,7 @@ def keep(calls: Sequence[Call], now: Millis, stock: Stock, *, hopeful: bool = Fa
         yield from put(_KEEP_ENVELOPE, [_write_envelope(entry) for entry in fresh])
         yield from put(_OPEN_INBOX, [_write_inbox(entry, now) for entry in fresh])
         yield from put(_NOTE_ACCEPTED, [(now, entry.id, "supplement" if entry.part else "") for entry in fresh])
+        yield from put(_LEND, _list_lenders(fresh))
         yield from _write_threads(opened)
     reached = [call.cursor for call, outcome in zip(calls, found, strict=True) if not isinstance(outcome, KeyConflict)]
     for channel, cursor in dict(filter(None, reached)).items():
@@ -264,6 +266,11 @@ def _write_inbox(entry: _Entry, now: Millis) -> Row:
     channel = entry.envelope.channel if entry.envelope else ""
     receipt, number = (entry.matter.receipt, entry.matter.number) if entry.matter else (None, None)
     return (entry.id, channel, receipt, number, entry.part, now)
+
+
+def _list_lenders(fresh: Sequence[_Entry]) -> list[Row]:
+    lending = [(e, e.envelope) for e in fresh if e.envelope and e.envelope.hints and LENT_S in e.envelope.hints]
+    return [(hash_key(one.channel, one.thread.key), one.received_at, e.id) for e, one in lending if one.thread]
 
 
 def _write_threads(opened: dict[bytes, _OpenThread]) -> Plan[None]:

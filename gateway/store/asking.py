@@ -11,7 +11,7 @@ from gateway.contract.envelope import Envelope
 from gateway.contract.ports import Event
 from gateway.contract.receipt import Receipt
 from gateway.states import DutyState, EnvelopeState
-from gateway.store.accepting import UNREGISTERED
+from gateway.store.accepting import UNREGISTERED, hash_key
 from gateway.store.heads import COLUMNS, read_envelope
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, is_in, word
 from gateway.store.rows import DutyFacts, EnvelopeFacts, HistoryRow, Parked, Standing, Target, Trace
@@ -25,6 +25,7 @@ from gateway.store.tables import (
     history,
     inbox,
     source_gaps,
+    threads,
     tickets,
 )
 
@@ -32,6 +33,7 @@ _ACCEPTED = inbox.c.state == word(EnvelopeState.ACCEPTED)
 SET_ASIDE = inbox.c.state == word(EnvelopeState.SET_ASIDE)
 
 _CURSOR = Statement(select(cursors.c.cursor).where(cursors.c.channel == bindparam("channel")), ("channel",))
+_MATTER = Statement(select(threads.c.receipt).where(threads.c.key == bindparam("key")), ("key",))
 _ENVELOPE_FACTS = select(
     inbox.c.part,
     envelopes.c.id,
@@ -213,6 +215,11 @@ def read_cursor(channel: str) -> Plan[str | None]:
     return rows[0][0] if rows else None
 
 
+def find_matter(channel: str, thread: str, *, sequential: bool) -> Plan[Receipt | None]:
+    rows = yield Ask(_MATTER, (hash_key(channel, thread, sequential=sequential),))
+    return Receipt(rows[0][0]) if rows else None
+
+
 def trace(receipt: Receipt, number: int) -> Plan[Trace | None]:
     kept = yield Ask(UNREGISTERED_ENVELOPES, (number,))
     found = yield Ask(_COMPLAINT, (number,))
@@ -256,10 +263,12 @@ def _describe_envelope(envelope_id: str, state: str, code: str, detail: str, env
         channel=envelope.channel,
         adapter=envelope.adapter,
         source_key=envelope.source_key,
+        thread=envelope.thread.key if envelope.thread else None,
         media_type=envelope.media_type,
         size=len(envelope.raw),
         sha256=hashlib.sha256(envelope.raw).hexdigest(),
         received_at=envelope.received_at,
+        receipt_wanted=envelope.receipt_wanted,
         state=EnvelopeState(state),
         code=code,
         detail=detail,

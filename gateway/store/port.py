@@ -125,6 +125,9 @@ class Store(Protocol):
 
     async def trace(self, receipt: Receipt) -> Trace | None: ...
 
+    async def find_matter(self, channel: str, thread: str, *, sequential: bool = False) -> Receipt | None:
+        """The latest matter of a thread, open or not. `sequential` as in the thread."""
+
     async def find_envelope(self, envelope_id: str) -> InboxItem | None:
         """One envelope with its context, claim 0: for a dry run or a replay. `earlier` are all others registered."""
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from sqlalchemy import Integer, bindparam, exists, func, or_, select, update
 
 from gateway.contract.clock import Millis
-from gateway.contract.envelope import Envelope
+from gateway.contract.envelope import LENT_LIMIT_S, Envelope
 from gateway.contract.ports import Event
 from gateway.states import DutyState, EnvelopeState
-from gateway.store.accepting import WRITE_HISTORY
+from gateway.store.accepting import WRITE_HISTORY, hash_key
 from gateway.store.heads import COLUMNS, read_envelope
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.promising import note_deadlines
-from gateway.store.rows import InboxItem, Moved, Registered, Target
+from gateway.store.rows import InboxItem, Lender, Moved, Registered, Target
 from gateway.store.settling import OWE, make_duty_row, note_birth
-from gateway.store.tables import complaint_versions, complaints, duties, envelopes, inbox
+from gateway.store.tables import complaint_versions, complaints, duties, envelopes, inbox, lenders
 
 _ACCEPTED = inbox.c.state == word(EnvelopeState.ACCEPTED)
 _older = inbox.alias("older")
@@ -78,6 +78,13 @@ _EARLIER = Statement(
     .where(is_in(complaints.c.number, "numbers"), complaint_versions.c.event != word(Event.REREAD))
     .order_by(complaints.c.number, inbox.c.part),
     ("numbers",),
+)
+LENDERS = Statement(
+    select(*COLUMNS)
+    .join_from(lenders, envelopes, envelopes.c.id == lenders.c.envelope_id)
+    .where(is_in(lenders.c.key, "threads"), lenders.c.received_ms >= bindparam("since"))
+    .order_by(lenders.c.received_ms, lenders.c.envelope_id),
+    ("threads", "since"),
 )
 _COMPLAINTS = Statement(
     select(complaints.c.number, complaints.c.id, complaints.c.version)
@@ -171,9 +178,14 @@ def read_items(ids: Sequence[str], *, claimed: bool = True) -> Plan[list[InboxIt
     earlier: dict[int, list[tuple[str, Envelope]]] = {}
     for number, envelope_id, *columns in (yield from ask_for(_EARLIER, list(known))):
         earlier.setdefault(number, []).append((envelope_id, read_envelope(*columns)))
+    read = {envelope_id: read_envelope(*row[7:]) for envelope_id, row in rows.items()}
+    lending = yield from _find_lenders([*read.values(), *(kept for group in earlier.values() for _, kept in group)])
     items = []
-    for envelope_id, claim, attempts, receipt, number, state, code, *columns in (rows[i] for i in ids if i in rows):
+    for envelope_id, claim, attempts, receipt, number, state, code, *_ in (rows[i] for i in ids if i in rows):
         complaint_id, version = known.get(number, (None, 0))
+        envelope = read[envelope_id]
+        others = [kept for kept_id, kept in earlier.get(number, ()) if kept_id != envelope_id]
+        places = {(one.channel, one.thread.key) for one in (envelope, *others) if one.thread}
         items.append(
             InboxItem(
                 id=envelope_id,
@@ -181,15 +193,25 @@ def read_items(ids: Sequence[str], *, claimed: bool = True) -> Plan[list[InboxIt
                 attempts=attempts,
                 receipt=receipt,
                 number=number,
-                envelope=read_envelope(*columns),
+                envelope=envelope,
                 complaint_id=complaint_id,
                 version=version,
-                earlier=[kept for kept_id, kept in earlier.get(number, ()) if kept_id != envelope_id],
+                earlier=others,
+                lenders=[lender for lender in lending if (lender.channel, lender.thread) in places],
                 state=EnvelopeState(state),
                 code=code,
             )
         )
     return items
+
+
+def _find_lenders(reading: Sequence[Envelope]) -> Plan[list[Lender]]:
+    """Those that may lend to one of these; a few more, where another of them is much older."""
+    threads = {hash_key(envelope.channel, envelope.thread.key) for envelope in reading if envelope.thread}
+    since = min((envelope.received_at for envelope in reading), default=0) - LENT_LIMIT_S * 1000
+    rows = yield from ask_for(LENDERS, list(threads), since)
+    kept = [read_envelope(*row) for row in rows]
+    return [Lender(one.channel, one.thread.key, one.received_at, one.hints) for one in kept if one.thread]
 
 
 # --- register ------------------------------------------------------------------------------------------------------

@@ -13,13 +13,24 @@ from gateway.contract.verdict import Level
 from gateway.states import DutyState, EnvelopeState
 
 
+@dataclass(frozen=True, slots=True)
+class Lender:
+    """An envelope that lends its hints to those of its thread (contract.envelope.LENT_S)."""
+
+    channel: str
+    thread: str
+    received_at: Millis
+    hints: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxItem:
     """A claimed envelope. `claim` is the generation: a later claim makes this one powerless. `attempts` counts the
     claims, this one included.
 
     `number` is the receipt's (see `store.numbering`). `version` is the current version of the complaint under its receipt (0: none yet), `complaint_id` its id;
-    `earlier` are the envelopes already registered under it, oldest first. `state` and `code` say where it stands.
+    `earlier` are the envelopes already registered under it, oldest first. `lenders` are those of all their threads,
+    oldest first. `state` and `code` say where it stands.
     """
 
     id: str
@@ -31,6 +42,7 @@ class InboxItem:
     complaint_id: str | None = None
     version: int = 0
     earlier: Sequence[Envelope] = ()
+    lenders: Sequence[Lender] = ()
     state: EnvelopeState = EnvelopeState.ACCEPTED
     code: str = ""
 
@@ -153,10 +165,12 @@ class EnvelopeFacts:
     channel: str
     adapter: str
     source_key: str
+    thread: str | None
     media_type: str
     size: int
     sha256: str
     received_at: Millis
+    receipt_wanted: bool
     state: EnvelopeState
     code: str
     detail: str

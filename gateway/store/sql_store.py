@@ -146,6 +146,9 @@ class SqlStore:
         number = self._engine.numbering.read(receipt)
         return await self._engine.read(lambda: asking.trace(receipt, number))
 
+    async def find_matter(self, channel: str, thread: str, *, sequential: bool = False) -> Receipt | None:
+        return await self._engine.read(lambda: asking.find_matter(channel, thread, sequential=sequential))
+
     async def find_envelope(self, envelope_id: str) -> InboxItem | None:
         items = await self._engine.read(lambda: registering.read_items([envelope_id], claimed=False))
         return items[0] if items else None

@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -171,7 +172,8 @@ def _put(connection: sqlite3.Connection, compiled: _Compiled, rows: Sequence[Row
     while start < len(rows):
         # Powers of two, so that a few statements serve every number of rows and stay prepared.
         size = min(_ROWS_AT_ONCE, 1 << ((len(rows) - start).bit_length() - 1))
-        bound = [value for row in rows[start : start + size] for value in compiled.bind(row)]
+        several = rows[start : start + size]
+        bound = list(chain.from_iterable(several if compiled.in_order else map(compiled.bind, several)))
         connection.execute(compiled.repeat(size), bound)
         start += size
 

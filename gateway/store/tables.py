@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0002"
+REVISION = "0006"
 """The revision of the migrations that this code works on."""
 
 metadata = MetaData(
@@ -96,6 +96,16 @@ threads = Table(
     Column("number", BigInteger, nullable=False),
     Column("last_ms", BigInteger, nullable=False),
     Column("ended", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+lenders = Table(
+    "lenders",
+    metadata,
+    # accepting.hash_key of the thread. Few envelopes lend (a scanned code, a menu entry); those that do are found here.
+    Column("key", LargeBinary(80), primary_key=True),
+    Column("received_ms", BigInteger, primary_key=True),
+    _id("envelope_id", primary_key=True),
     sqlite_with_rowid=False,
 )
 

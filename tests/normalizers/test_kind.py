@@ -1,13 +1,16 @@
 """A complaint, praise, a suggestion or an inquiry."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.contract.complaint import Kind
+from gateway.contract.draft import Draft
 from normalizers.kind import decide
 from normalizers.text import fold
-from tests.normalizers.conftest import read
+from tests.normalizers.conftest import read, read_all
 
 
 def tell(text: str, chosen: Kind | None = None) -> Kind:
@@ -58,6 +61,16 @@ def test_only_the_customer_of_a_written_conversation_counts() -> None:
 def test_the_kind_stands_in_the_complaint() -> None:
     assert read("请问开对公账户需要带什么材料？").kind is Kind.INQUIRY
     assert read("请问开对公账户需要带什么材料？", kind=Kind.SUGGESTION).kind is Kind.SUGGESTION
+
+
+def test_what_is_chosen_later_makes_a_complaint_of_it_and_never_something_less() -> None:
+    opening, later = Draft(text="柜员态度很差，我要投诉"), "大堂经理小陈"
+    assert read_all([opening, Draft(text=later, kind=Kind.PRAISE)]).kind is Kind.COMPLAINT
+    praise = replace(opening, kind=Kind.PRAISE)
+    assert read_all([praise, Draft(text=later, kind=Kind.INQUIRY)]).kind is Kind.PRAISE
+    assert read_all([praise, Draft(text=later, kind=Kind.COMPLAINT)]).kind is Kind.COMPLAINT
+    fuller = replace(opening, kind=Kind.INQUIRY, replaces=True)
+    assert read_all([praise, fuller]).kind is Kind.INQUIRY
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,20 @@
 import asyncio
+import json
 import os
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from gateway.contract.clock import Millis
 from gateway.contract.draft import Address, AddressKind, Draft
-from gateway.contract.envelope import Envelope
+from gateway.contract.envelope import LENT_S, Envelope, Thread
 from gateway.contract.errors import Ignored, Unreadable
 from gateway.contract.ports import Change, Event, Step
+from gateway.contract.receipt import Receipt
 from gateway.stages.register import find_address, read_address, write_address
 from gateway.stages.settle import BUG_CEILING
 from gateway.stages.workers import CHUNK, LARGE_BATCHES, Workers
@@ -263,3 +267,50 @@ async def test_two_lanes_register_a_backlog_together_and_nothing_twice(open_bank
 
     assert sum(await asyncio.gather(*map(run, lanes))) == 60
     assert bench.query("SELECT count(*), count(DISTINCT receipt) FROM duties") == [(60, 60)]
+
+
+class Lending(Odd):
+    """Says what was lent to it."""
+
+    def draft(self, envelope: Envelope) -> Draft:
+        if not envelope.receipt_wanted:
+            raise Ignored("scan", "A code was scanned.")
+        return Draft(text=envelope.raw.decode(), branch_code=envelope.hints.get("branch", ""))
+
+
+async def test_what_was_scanned_before_the_first_word_holds_for_the_matter_and_its_later_words(open_bank: OpenHouse):
+    bank = open_bank()
+    register = bank.open_register({"odd": Lending()})
+    thread = Thread(key="o1", window_ms=60_000)
+
+    def say(key: str, **changes: Any) -> Envelope:
+        return replace(make_odd(key.encode(), key), **{"thread": thread, **changes})
+
+    async def read_branch(envelope: Envelope) -> str:
+        (receipt,) = await bank.accept(envelope)
+        await register.work()
+        assert receipt is not None
+        trace = await bank.store.trace(receipt)
+        assert trace is not None
+        branch = json.loads(trace.versions[-1][3])["branch"]
+        return branch["code"] if branch else ""
+
+    at = bank.bench.clock.now
+    scan = {"receipt_wanted": False, "hints": {"branch": "F0591001", LENT_S: "3600"}}
+    await bank.accept(say("scan", received_at=at, **scan))
+    await register.work()
+    assert await read_branch(say("first", received_at=at + 1_000)) == "F0591001"
+    assert await read_branch(say("second", received_at=at + 2_000, hints={"branch": ""})) == "F0591001"
+    (receipt,) = await bank.accept(say("third", received_at=at + 3_000))
+    await register.work()
+    assert await read_branch(make_joining(receipt, at + 4_000)) == "F0591001", "the status page adds to it as well"
+    assert await read_branch(say("new", received_at=at + 3_601_000)) == "", "no longer lent"
+    assert await read_branch(say("other", received_at=at + 1_000, thread=Thread(key="o2"))) == ""
+    taken_back = {"receipt_wanted": False, "hints": {"branch": "", LENT_S: "3600"}}
+    await bank.accept(say("scan 2", received_at=at + 4_000_000, **scan))
+    await bank.accept(say("end", received_at=at + 4_001_000, **taken_back))
+    assert await read_branch(say("after", received_at=at + 4_002_000)) == ""
+
+
+def make_joining(receipt: Receipt | None, at: int) -> Envelope:
+    return replace(make_odd(b"on the page", "page"), joins=receipt, received_at=Millis(at))

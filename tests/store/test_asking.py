@@ -1,8 +1,10 @@
 import hashlib
+from dataclasses import replace
 
 import pytest
 
 from gateway.contract.clock import Millis
+from gateway.contract.envelope import LENT_LIMIT_S, LENT_S, Envelope, Thread
 from gateway.contract.ports import Event
 from gateway.contract.receipt import make_receipt
 from gateway.states import DutyState, EnvelopeState
@@ -150,6 +152,7 @@ async def test_standings_tell_count_and_age_of_what_is_unfinished(store: SqliteS
     [
         (registering.CHANNELS_AT_WORK, "ix_inbox_accepted"),
         (registering.READY, "ix_inbox_accepted"),
+        (registering.LENDERS, "PRIMARY KEY"),
         (settling.READY, "ix_duties_waiting"),
         (asking.PARKED_ENVELOPES, "ix_inbox_set_aside"),
         (asking.PARKED_DUTIES, "ix_duties_parked"),
@@ -184,3 +187,74 @@ async def test_the_states_of_named_envelopes_are_counted_and_no_others(store: Sq
     found = await store.find_envelope(registered.id)
     assert found is not None
     assert found.state is EnvelopeState.REGISTERED
+
+
+def of_thread(key: str, openid: str, *, channel: str = "gzh", ends: bool = False, at: int = NOW) -> Envelope:
+    thread = Thread(key=openid, window_ms=60_000, ends=ends)
+    return make_envelope(key, channel=channel, thread=thread, at=at)
+
+
+async def test_a_thread_learns_of_its_latest_matter_ended_or_not(store: SqliteStore):
+    (first,) = await store.accept([of_thread("k1", "o1", ends=True)])
+    assert await store.find_matter("gzh", "o1") == first.receipt
+    (second,) = await store.accept([of_thread("k2", "o1")])
+    assert second.receipt != first.receipt
+    assert await store.find_matter("gzh", "o1") == second.receipt
+    assert await store.find_matter("gzh", "o2") is None
+    assert await store.find_matter("other", "o1") is None
+
+
+async def test_a_thread_whose_key_grows_with_time_is_found_as_well(store: SqliteStore):
+    thread = Thread(key="20260101-0001", sequential=True)
+    (kept,) = await store.accept([make_envelope(thread=thread)])
+    assert await store.find_matter("95561", thread.key, sequential=True) == kept.receipt
+
+
+async def test_the_trace_says_of_which_thread_each_envelope_is_and_whether_it_wanted_a_number(store: SqliteStore):
+    (kept,) = await store.accept([of_thread("k1", "o1")])
+    await store.accept([replace(of_thread("k2", "o1"), receipt_wanted=False)])
+    assert kept.receipt
+    await store.accept([make_envelope("k3", joins=kept.receipt)])
+    for _ in range(2):
+        trace = await store.trace(kept.receipt)
+        assert trace
+        facts = [(e.source_key, e.thread, e.receipt_wanted) for e in trace.envelopes]
+        assert facts == [("k1", "o1", True), ("k2", "o1", False), ("k3", None, True)]
+        items = await store.claim_inbox(10, NOW, LEASE)
+        await store.register([make_registered(item) for item in items], NOW)
+
+
+async def test_an_envelope_comes_with_those_of_its_thread_that_may_lend_to_it(store: SqliteStore):
+    hour = 3_600_000
+
+    def lend(key: str, branch: str, at: int, openid: str = "o1", channel: str = "gzh") -> Envelope:
+        hints = {"branch": branch, LENT_S: "7200"}
+        return replace(of_thread(key, openid, channel=channel, at=at), receipt_wanted=False, hints=hints)
+
+    plain = replace(of_thread("plain", "o1"), receipt_wanted=False, hints={"branch": "not lent"})
+    await store.accept([lend("s1", "A", NOW), lend("s2", "B", NOW, "o2"), lend("s3", "C", NOW, channel="x"), plain])
+    (first,) = await store.accept([of_thread("k1", "o1", at=NOW + hour)])
+    await store.accept([lend("s4", "D", NOW + 2 * hour)])
+    items = {item.envelope.source_key: item for item in await store.claim_inbox(10, Millis(NOW + 3 * hour), LEASE)}
+    assert [lender.hints["branch"] for lender in items["k1"].lenders] == ["A", "D"]
+    assert [lender.received_at for lender in items["k1"].lenders] == [NOW, NOW + 2 * hour]
+    await store.register([make_registered(items["k1"])], NOW)
+    assert first.receipt
+    await store.accept([make_envelope("more", channel="gzh", joins=first.receipt, at=NOW + 3 * hour)])
+    (more,) = await store.claim_inbox(1, Millis(NOW + 3 * hour), LEASE)
+    assert [lender.hints["branch"] for lender in more.lenders] == ["A", "D"], "for those before it"
+
+
+async def test_what_was_lent_long_ago_is_not_even_looked_at(store: SqliteStore):
+    scan = replace(of_thread("s", "o1"), receipt_wanted=False, hints={"branch": "A", LENT_S: "9999999"})
+    await store.accept([scan])
+    (item,) = await store.claim_inbox(1, NOW, LEASE)
+    await store.register([Moved(item=item, state=EnvelopeState.DISMISSED, code="scan")], NOW)
+    later = NOW + LENT_LIMIT_S * 1000
+    await store.accept([of_thread("k1", "o1", at=later, ends=True), of_thread("k2", "o1", at=later + 1)])
+    first, second = sorted(await store.claim_inbox(10, Millis(later), LEASE), key=lambda item: item.id)
+    await store.register([make_registered(first)], NOW)
+    assert first.lenders
+    alone = await store.find_envelope(second.id)
+    assert alone
+    assert not alone.lenders

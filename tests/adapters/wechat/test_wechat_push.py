@@ -108,6 +108,17 @@ class TestAuthenticity:
         forged = replace(call, body=call.body.replace("真话".encode(), "假话".encode()))
         assert "真话".encode() in receive_one(channel, forged).raw
 
+    @pytest.mark.parametrize("mode", ["compatible", "plain"])
+    def test_an_encrypted_push_is_not_taken_at_its_plain_word(self, mode):
+        channel, call = open_with(mode=mode), push(text="真话", key="1", mode="compatible")
+        assert "真话".encode() in receive_one(channel, call).raw
+        stripped = change_query(call, msg_signature=None)
+        assert refuse_of(channel, stripped) == (403, "wechat_unsigned")
+        spot = call.body.index(b"<Encrypt>")
+        bare = replace(call, body=call.body[:spot] + b"</xml>")
+        assert refuse_of(channel, bare) == (403, "wechat_not_encrypted")
+        assert refuse_of(channel, change_query(bare, msg_signature=None)) == (403, "wechat_not_encrypted")
+
     def test_compatible_mode_takes_a_push_without_encryption(self):
         assert receive_one(open_with(mode="compatible"), push(text="x", key="1", mode="plain")).receipt_wanted
 
@@ -139,6 +150,20 @@ class TestAuthenticity:
         late = replace(push(text="x", key="1"), received_at=RECEIVED_AT + 86_400_000)
         assert receive_one(open_with(window_s=0), late)
         assert receive_one(open_with(window_s=90_000), late)
+
+    def test_a_plain_address_used_again_under_other_words_is_a_forgery_and_under_the_same_a_retry(self):
+        channel, call = open_with(mode="plain"), push(text="真话", key="1", mode="plain")
+        first = receive_one(channel, call)
+        for _ in range(2):
+            assert receive_one(channel, call).source_key == first.source_key
+            forged = replace(call, body=call.body.replace("真话".encode(), "假话".encode()))
+            assert refuse_of(channel, forged) == (403, "wechat_replayed")
+
+    def test_a_copy_of_an_encrypted_push_is_a_retry_and_an_old_copy_is_refused(self, channel):
+        call = push(text="x", key="1")
+        first, copy = receive_one(channel, call), receive_one(channel, replace(call, received_at=RECEIVED_AT + 599_000))
+        assert (first.source_key, first.content_digest()) == (copy.source_key, copy.content_digest())
+        assert refuse_of(channel, replace(call, received_at=RECEIVED_AT + 601_000)) == (403, "wechat_stale")
 
     @pytest.mark.parametrize(
         "changes",
@@ -311,7 +336,7 @@ class TestKeys:
         assert len(digests) == 1
 
     def test_a_retry_is_the_same_where_the_account_is_compatible_and_the_settings_are_plain(self):
-        channel = open_with(mode="plain")
+        channel = open_with(mode="plain", aes_keys=[])
         first, second = (receive_one(channel, push(text="x", key="1", mode="compatible")) for _ in range(2))
         assert first.raw != second.raw
         assert first.content_digest() == second.content_digest()
@@ -326,7 +351,6 @@ class TestKeys:
         envelope = receive_one(channel, push(text="", key="1", fields=fields, created_at_s=1_790_000_000))
         assert envelope.source_key == f"event:{OPENID}:1790000000:CLICK:COMPLAIN"
         assert not envelope.receipt_wanted
-        assert envelope.thread is None
 
     def test_two_reports_of_one_second_are_two(self, channel):
         fields = {"MsgType": "event", "Event": "TEMPLATESENDJOBFINISH", "MsgId": "", "Content": ""}
@@ -355,9 +379,13 @@ class TestConversation:
         envelope = receive_one(channel, push(text="x", key="1"))
         assert envelope.thread == Thread(key=OPENID, window_ms=1_800_000)
 
-    @pytest.mark.parametrize("word", ["完毕", "提交", "完畢", " 完毕\n"])
-    def test_the_end_word_alone_ends_it(self, channel, word):
-        assert receive_one(channel, push(text=word, key="1")).thread.ends
+    @pytest.mark.parametrize(
+        "word", ["完毕", "提交", "完畢", " 完毕\n", "结束。", "Done!", "ｄｏｎｅ", "انتهى", "إرسال"]
+    )
+    def test_the_end_word_alone_ends_it_and_opens_nothing(self, channel, word):
+        envelope = receive_one(channel, push(text=word, key="1"))
+        assert envelope.thread.ends
+        assert not envelope.receipt_wanted
 
     @pytest.mark.parametrize("words", ["我还没说完毕", "提交了申请没人理", "完毕？"])
     def test_the_end_word_inside_a_sentence_does_not(self, channel, words):

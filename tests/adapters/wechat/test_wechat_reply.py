@@ -35,13 +35,13 @@ def test_the_first_message_is_answered_with_the_number(mode, form, secret):
     assert reply.status == 200
     assert (fields["ToUserName"], fields["FromUserName"]) == (OPENID, ACCOUNT)
     assert fields["MsgType"] == "text"
-    assert "4711 0815 4242" in fields["Content"]
+    assert "4711 0815 4243" in fields["Content"]
     assert fields["CreateTime"] == str(RECEIVED_AT // 1000)
 
 
 def test_a_later_message_is_told_where_it_went(channel):
     fields = decrypt_reply(channel.reply(push(text="还有", key="2"), accepted(supplement=True)))
-    assert fields["Content"] == "已补充到 4711 0815 4242。"
+    assert fields["Content"] == "已补充到尾号 4243 的事项。"
 
 
 def test_a_retry_reads_the_same_text(channel):
@@ -55,7 +55,7 @@ def test_wechatpy_takes_the_encrypted_reply(channel):
     outer = xmltodict.parse(reply.body)["xml"]
     crypto = WeChatCrypto(TOKENS[0], AES_KEYS[0], APPID)
     inner = crypto.decrypt_message(reply.body, outer["MsgSignature"], outer["TimeStamp"], outer["Nonce"])
-    assert "4711 0815 4242" in xmltodict.parse(inner)["xml"]["Content"]
+    assert "4711 0815 4243" in xmltodict.parse(inner)["xml"]["Content"]
     assert reply.content_type == "text/xml; charset=utf-8"
 
 
@@ -89,7 +89,7 @@ def test_no_text_of_the_settings_breaks_out_of_its_field():
     channel = open_with(mode="plain", texts={"received": evil})
     reply = channel.reply(push(text="x", key="1", mode="plain"), accepted())
     assert xmltodict.parse(reply.body)["xml"]["MsgType"] == "text"
-    assert read_message(reply.body).fields["Content"] == evil.replace("{receipt}", "4711 0815 4242")
+    assert read_message(reply.body).fields["Content"] == evil.replace("{receipt}", "4711 0815 4243")
 
 
 @pytest.mark.parametrize("value", ["]]>", "]]]]>>", "a]]><b>&amp;", "<![CDATA[x]]>"])

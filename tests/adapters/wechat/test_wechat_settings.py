@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from adapters.wechat.settings import ChannelSettings
 from adapters.wechat.simulator import SETTINGS
+from adapters.wechat.texts import LANGUAGES, NAMES, SHIPPED, check_text
 
 
 def open_wrong(**changes):
@@ -40,6 +41,21 @@ def test_plain_mode_needs_none():
         {"texts": {"received": "谢谢"}},
         {"texts": {"supplemented": "{receipt}" * 100}},
         {"texts": {"goodbye": "再见"}},
+        {"texts": {"received": {"zh-Hans": "谢谢"}}},
+        {"texts": {"received": {"fr": "{receipt}"}}},
+        {"texts": {"ended": "再见"}},
+        {"texts": {"welcome": "{openid}"}},
+        {"texts": {"received": "{receipt} {link}"}},
+        {"texts": {"received": "x" * 590 + "{receipt}"}},
+        {"end_words": [" "]},
+        {"kind_words": {"curse": ["!"]}},
+        {"follow_ups": "sometimes"},
+        {"conversation_window_s": 86_401},
+        {"branch_window_s": -1},
+        {"scene_prefix": "a b"},
+        {"scenes": {"1001": ""}},
+        {"scenes": {"1" * 65: "F0591001"}},
+        {"menu": [{"name": "x"}]},
     ],
 )
 def test_what_cannot_work_is_refused(changes):
@@ -51,3 +67,10 @@ def test_an_error_does_not_repeat_the_secrets():
     assert "43" in text
     assert "my-secret" not in text
     assert "q!" not in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_shipped_text_is_there_in_every_language_and_fits(language):
+    assert SHIPPED[language].keys() == NAMES
+    for name, text in SHIPPED[language].items():
+        check_text(name, text)

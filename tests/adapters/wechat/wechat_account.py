@@ -1,7 +1,9 @@
 """An account opened with the simulator's settings, and the gateway's word for what it kept."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from adapters.wechat import simulator
 from adapters.wechat.channel import WeChatChannel, open_channel
@@ -9,9 +11,9 @@ from adapters.wechat.settings import ChannelSettings
 from gateway.contract.clock import Millis
 from gateway.contract.envelope import Accepted
 from gateway.contract.ports import House
-from gateway.contract.receipt import Receipt
+from gateway.contract.receipt import make_receipt
 
-RECEIPT = Receipt("471108154242")
+RECEIPT = make_receipt(47_110_815_424)
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,10 @@ class StillClock:
         return Millis(self.at)
 
 
-def open_with(**changes: object) -> WeChatChannel:
+def open_with(*, house: Mapping[str, Any] | None = None, **changes: object) -> WeChatChannel:
+    """`changes` of the simulator's settings; `house`: of the bank."""
     settings = ChannelSettings.model_validate({**simulator.SETTINGS, **changes})
-    house = House(
+    bank = House(
         clock=StillClock(),
         public_url="https://gateway.example",
         data_dir=Path(),
@@ -34,7 +37,7 @@ def open_with(**changes: object) -> WeChatChannel:
         branches={},
         derive=lambda purpose: purpose.encode().ljust(32)[:32],
     )
-    return open_channel("gzh", settings, house)
+    return open_channel("gzh", settings, replace(bank, **house or {}))
 
 
 def accepted(**changes: object) -> list[Accepted]:
