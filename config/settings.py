@@ -91,12 +91,23 @@ class AlarmSettings(_Section):
     language: Literal["zh-Hans", "zh-Hant", "en", "ar"] = "zh-Hans"
 
 
+class DeliverySettings(_Section):
+    """How a customer is told. `order` names notice instances, the best first; others are then not used for customers.
+    Empty: all, as they stand in the settings.
+    """
+
+    order: tuple[str, ...] = ()
+    patience_s: Annotated[int, Field(ge=0)] = 900
+    """How long a notice may wait on one way ("not now") before the next is tried."""
+
+
 class PromiseSettings(_Section):
     """Deadlines watched by the sweep. `profile` names the regulation's clocks (see normalizers/moment)."""
 
     register_s: int = 60
     warn_s: int = 60
     forward_s: int = 3_600
+    collect_s: int = 600
     parked_s: int = 86_400
     seal_s: int = 900
     gap_s: Annotated[int, Field(ge=0)] = 900
@@ -141,6 +152,9 @@ class Settings(_Section):
     notices: dict[str, InstanceSettings] = {}
     escalation: EscalationSettings = EscalationSettings()
     alarms: AlarmSettings = AlarmSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    speech: InstanceSettings | None = None
+    """Who writes down speech that a channel brought without words; None: it is marked, and people listen."""
     promises: PromiseSettings = PromiseSettings()
     triage: TriageSettings = TriageSettings()
     codes: CodeSettings = CodeSettings()

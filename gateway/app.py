@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -17,7 +17,7 @@ from config.load import SettingsError
 from config.settings import Rung, Settings
 from gateway import plugins
 from gateway.contract.pages.links import write_status_link
-from gateway.contract.ports import Channel, Listen, Notifier, Poll, Posters, Push, System
+from gateway.contract.ports import Channel, Collect, Listen, Notifier, Poll, Posters, Push, System, Transcriber
 from gateway.intake.accept import Acceptance
 from gateway.intake.acknowledge_page import AcknowledgePage, write_answer_link
 from gateway.intake.health import Health
@@ -30,6 +30,7 @@ from gateway.ops.memory import settle_memory
 from gateway.ops.time import SystemClock
 from gateway.roles import ALL, Role
 from gateway.stages.alarms import Alarms
+from gateway.stages.collect import Collecting
 from gateway.stages.drain import Wake, drain
 from gateway.stages.forward import Forward
 from gateway.stages.notify import Notify
@@ -40,6 +41,7 @@ from gateway.stages.seal import Sealer, make_signer
 from gateway.stages.sweep import EVERY_S, Sweep
 from gateway.stages.words import Words
 from gateway.stages.workers import Workers
+from gateway.store.blobs import Blobs, FileBlobs
 from gateway.store.migrate import current_revision, migrate
 from gateway.store.port import Store
 from gateway.store.sqlite import SqliteStore
@@ -84,6 +86,19 @@ def open_store(settings: Settings) -> Store:
     )
 
 
+def open_blobs(settings: Settings) -> Blobs:
+    return FileBlobs(Path(settings.data_dir) / "blobs")
+
+
+def check_delivery(settings: Settings, notices: Container[str]) -> None:
+    """Raises SettingsError."""
+    for name in settings.delivery.order:
+        if name not in notices:
+            raise SettingsError(
+                f"settings: delivery.order: there is no notice {name!r}; add a section [notices.{name}]"
+            )
+
+
 def migrate_store(settings: Settings) -> str:
     """Bring the database to this version; returns the revision it has now."""
     url = find_store_url(settings)
@@ -107,6 +122,7 @@ class Gateway:
         self.channels: dict[str, Channel] = {}
         self.systems: dict[str, System] = {}
         self.notices: dict[str, Notifier] = {}
+        self.transcriber: Transcriber | None = None
 
     async def start(self) -> None:
         """Raises SettingsError, StoreUnavailable or OSError (address taken)."""
@@ -158,8 +174,10 @@ class Gateway:
             await asyncio.gather(*late, return_exceptions=True)
         self._workers.close()
         await self._seal_rest()
-        parties: list[System | Notifier] = [*self.systems.values(), *self.notices.values()]
-        for party in parties:
+        collectors = [channel for channel in self.channels.values() if isinstance(channel, Collect)]
+        parties: list[System | Notifier | Collect | Transcriber]
+        parties = [*self.systems.values(), *self.notices.values(), *collectors]
+        for party in [*parties, self.transcriber] if self.transcriber else parties:
             await party.close()
         await self.store.close()
         log.info("stopped")
@@ -179,6 +197,8 @@ class Gateway:
         self.channels = {n: plugins.open_channel(n, e, house) for n, e in settings.channels.items() if e.enabled}
         self.systems = {n: plugins.open_system(n, e, house) for n, e in settings.systems.items() if e.enabled}
         self.notices = {n: plugins.open_notice(n, e, house) for n, e in settings.notices.items() if e.enabled}
+        self.transcriber = plugins.open_speech(settings.speech, house) if settings.speech else None
+        check_delivery(settings, self.notices)
         for rung in list_rungs(settings):
             if rung.notice not in self.notices:
                 raise SettingsError(
@@ -196,12 +216,21 @@ class Gateway:
         batch, lease_s = settings.stages.batch, settings.stages.lease_s
         reader = Reader(settings, self.house, self.channels)
         self._workers = Workers(settings, self._master_key, reader)
-        planner = Planner(self.systems, self.notices, settings.escalation)
+        collectors = {name: channel for name, channel in self.channels.items() if isinstance(channel, Collect)}
+        order = settings.delivery.order
+        planner = Planner(self.systems, self.notices, settings.escalation, collectors, order)
         if Role.REGISTER in self._roles:
-            wakes = (self._wakes[Role.FORWARD], self._wakes[Role.NOTIFY])
+            wakes = tuple(self._wakes[role] for role in (Role.FORWARD, Role.COLLECT, Role.NOTIFY))
             for lane in range(REGISTER_LANES):
                 register = Register(store, self._workers, planner, clock, batch=batch, lease_s=lease_s, wakes=wakes)
                 self._run(f"register.{lane}", Role.REGISTER, register.work)
+        if Role.COLLECT in self._roles:
+            blobs = open_blobs(settings)
+            for name, channel in collectors.items():
+                collecting = Collecting(
+                    name, channel, store, blobs, self._accept, clock, self.transcriber, lease_s=lease_s
+                )
+                self._run(f"collect.{name}", Role.COLLECT, collecting.work)
         if Role.FORWARD in self._roles:
             for name, system in self.systems.items():
                 forward = Forward(name, system, store, clock, batch=batch, lease_s=lease_s)
@@ -219,6 +248,7 @@ class Gateway:
                     link_for=partial(write_status_link, self.house),
                     answer_for=partial(write_answer_link, self.house),
                     repeat=planner.plan_repeat,
+                    patience_s=settings.delivery.patience_s,
                 )
                 self._run(f"notify.{name}", Role.NOTIFY, notify.work)
         if Role.SWEEP in self._roles:

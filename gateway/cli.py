@@ -50,6 +50,13 @@ def _take_roles(text: str) -> frozenset[Role]:
         raise argparse.ArgumentTypeError(f"takes {','.join(Role)}") from None
 
 
+def _take_positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError("takes a number above 0")
+    return number
+
+
 def _take_formats(text: str) -> list[str]:
     formats = [part.strip() for part in text.split(",")]
     if not set(formats) <= set(POSTER_FORMATS):
@@ -68,6 +75,17 @@ def _take_day(text: str) -> str:
         return date.fromisoformat(text).isoformat() if text else ""
     except ValueError:
         raise argparse.ArgumentTypeError("a day is written like 2026-11-24") from None
+
+
+def _add_simulate(simulate: argparse.ArgumentParser) -> None:
+    simulate.add_argument("party", metavar="PARTY", help="adapter name, e.g. wechat")
+    simulate.add_argument("--account", metavar="INSTANCE", help="channel instance; default: the first of the party")
+    simulate.add_argument("--rate", type=_take_positive, default=10.0, metavar="N", help="messages per second")
+    simulate.add_argument("--duration", type=_take_positive, default=10.0, metavar="SECONDS")
+    simulate.add_argument("--kinds", default="text", metavar="A,B", help="kinds of messages, in turn")
+    simulate.add_argument("--people", type=int, default=0, metavar="N", help="how many customers; 0: one per message")
+    simulate.add_argument("--url", help="where the gateway is; default: as its settings say")
+    simulate.add_argument("--api-port", type=int, default=0, metavar="PORT", help="where the party's own API answers")
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -115,6 +133,12 @@ def _build_parser() -> argparse.ArgumentParser:
     trace.add_argument("--json", action="store_true", help="as JSON")
 
     _add_people(add)
+
+    add("tell", "tell a customer that there is news, the way that reaches them").add_argument(
+        "receipt", metavar="RECEIPT"
+    )
+
+    _add_simulate(add("simulate", "play a party's side of the line against a running gateway, and say how it answered"))
 
     replay = add("replay", "read kept envelopes again with today's rules")
     replay.add_argument("ids", nargs="*", metavar="ID")

@@ -13,14 +13,19 @@ from typing import Any, Literal
 
 from config.load import SettingsError, validate
 from config.settings import InstanceSettings
-from gateway.contract.ports import Channel, House, Notifier, System
+from gateway.contract.ports import Channel, House, Notifier, System, Transcriber
 
-Door = Literal["channel", "system", "notice"]
-_SETTINGS: Mapping[Door, str] = {"channel": "ChannelSettings", "system": "SystemSettings", "notice": "NoticeSettings"}
+Door = Literal["channel", "system", "notice", "speech"]
+_SETTINGS: Mapping[Door, str] = {
+    "channel": "ChannelSettings",
+    "system": "SystemSettings",
+    "notice": "NoticeSettings",
+    "speech": "SpeechSettings",
+}
 
 
 def open_channel(instance: str, entry: InstanceSettings, house: House) -> Channel:
-    """Raises SettingsError, as the two below do."""
+    """Raises SettingsError, as the three below do."""
     channel: Channel = _open("channel", "channels", instance, entry, house)
     return channel
 
@@ -33,6 +38,23 @@ def open_system(instance: str, entry: InstanceSettings, house: House) -> System:
 def open_notice(instance: str, entry: InstanceSettings, house: House) -> Notifier:
     notifier: Notifier = _open("notice", "notices", instance, entry, house)
     return notifier
+
+
+def open_speech(entry: InstanceSettings, house: House) -> Transcriber:
+    transcriber: Transcriber = _open("speech", "", "speech", entry, house)
+    return transcriber
+
+
+def read_channel_settings(instance: str, entry: InstanceSettings) -> Any:
+    """The party's own model of the channel's settings, without opening it. Raises SettingsError."""
+    module = importlib.import_module(f"{_find_package(entry.adapter)}.settings")
+    return validate(module.ChannelSettings, entry.own(), f"channels.{instance}")
+
+
+def find_simulation(party: str) -> Any | None:
+    """The party's `simulate` module (`KINDS`, `simulate`), or None where it has none."""
+    name = f"{_find_package(party)}.simulate"
+    return importlib.import_module(name) if find_spec(_find_package(party)) and find_spec(name) else None
 
 
 def list_parties() -> Mapping[str, frozenset[Door]]:
@@ -48,7 +70,7 @@ def list_parties() -> Mapping[str, frozenset[Door]]:
 
 
 def _open(door: Door, section: str, instance: str, entry: InstanceSettings, house: House) -> Any:
-    where = f"{section}.{instance}"
+    where = f"{section}.{instance}".removeprefix(".")
     package = _find_package(entry.adapter)
     try:
         settings_module = importlib.import_module(f"{package}.settings")

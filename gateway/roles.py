@@ -6,6 +6,7 @@ from enum import StrEnum
 class Role(StrEnum):
     ACCEPT = "accept"
     REGISTER = "register"
+    COLLECT = "collect"
     FORWARD = "forward"
     NOTIFY = "notify"
     SWEEP = "sweep"

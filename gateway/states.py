@@ -44,3 +44,11 @@ DUTY_MOVES: frozenset[tuple[DutyState, DutyState]] = frozenset(
         (DutyState.PARKED, DutyState.DISMISSED),
     }
 )
+
+NEWS_MOVES: frozenset[tuple[DutyState, DutyState]] = frozenset(
+    {
+        (DutyState.DONE, DutyState.DISMISSED),  # a notice the other side took did not arrive: the next way is tried
+        (DutyState.DONE, DutyState.PARKED),  # the same, and there is no next way
+    }
+)
+"""Moves that only news from the other side makes, never a person."""

@@ -4,17 +4,25 @@ import hashlib
 from collections.abc import Sequence
 
 from gateway.contract.complaint import AttachmentRef
-from gateway.contract.draft import Attachment
+from gateway.contract.draft import Attachment, Draft
 from gateway.contract.pages.uploads import clean_name, sniff_type
 
 _ANY = "application/octet-stream"
 
 
-def describe_attachments(attachments: Sequence[Attachment]) -> tuple[AttachmentRef, ...]:
+def describe_attachments(drafts: Sequence[Draft]) -> tuple[AttachmentRef, ...]:
     """In order; the same bytes once. What is still to be collected has size 0 and an empty `sha256`."""
+    collected = {each.remote: each for draft in drafts for each in draft.collected}
+    unheard = {remote for draft in drafts for remote in draft.unheard}
+    unheard -= {each.remote for draft in drafts for each in draft.collected if each.transcribed}
     described: dict[object, AttachmentRef] = {}
-    for attachment in attachments:
+    for attachment in (each for draft in drafts for each in draft.attachments):
         reference = _describe(attachment)
+        if found := collected.get(attachment.remote):
+            facts = {"media_type": found.media_type, "size": found.size, "sha256": found.sha256}
+            reference = reference.model_copy(update=facts)
+        if attachment.remote in unheard:
+            reference = reference.model_copy(update={"needs_transcription": True})
         described.setdefault(reference.sha256 or (reference.name, attachment.remote), reference)
     return tuple(described.values())
 

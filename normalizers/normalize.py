@@ -135,7 +135,7 @@ def normalize(drafts: Sequence[Draft], reading: Reading, tables: Tables) -> Comp
         title=_make_title(headline.text, speech),
         narrative=written.text,
         turns=turns,
-        attachments=describe_attachments([part for draft in drafts for part in draft.attachments]),
+        attachments=describe_attachments(drafts),
         request=wish.text or find_request(view, speech),
         amounts=find_amounts(view, speech),
         accused=accused,

@@ -5,23 +5,17 @@ Source of the protocol: developers.weixin.qq.com/doc/subscription/guide/dev/push
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
-from adapters.wechat.calling import Client
-from adapters.wechat.codes import create_code, write_code
-from adapters.wechat.conversation import find_place
-from adapters.wechat.crypto import NotDecrypted
-from adapters.wechat.door import Door, Opened
-from adapters.wechat.files import FORMATS, split_pushes
-from adapters.wechat.intent import Intent, Wish, read_intent, read_said
-from adapters.wechat.language import find_reply_language
-from adapters.wechat.menu import create_menu, write_menu
-from adapters.wechat.messages import (
+from adapters._tencent.crypto import NotDecrypted
+from adapters._tencent.media import KEPT_S, TAKES, open_media
+from adapters._tencent.messages import (
     Malformed,
     Message,
     digest_content,
@@ -29,6 +23,16 @@ from adapters.wechat.messages import (
     make_source_key,
     read_message,
 )
+from adapters.wechat.account import PARTY, open_api, opened_api
+from adapters.wechat.calling import Client
+from adapters.wechat.codes import create_code, write_code
+from adapters.wechat.conversation import find_place
+from adapters.wechat.delivery import read_news
+from adapters.wechat.door import Door, Opened
+from adapters.wechat.files import FORMATS, split_pushes
+from adapters.wechat.intent import Intent, Wish, read_intent, read_said
+from adapters.wechat.language import find_reply_language
+from adapters.wechat.menu import create_menu, write_menu
 from adapters.wechat.progress import tell_progress
 from adapters.wechat.reading import read_draft
 from adapters.wechat.replies import EMPTY, make_text_reply
@@ -41,7 +45,7 @@ from gateway.contract.complaint import Authenticity, Kind
 from gateway.contract.draft import Draft
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.errors import AdapterError, Misconfigured, Refused, Rejected, Unreadable
-from gateway.contract.ports import House
+from gateway.contract.ports import House, Media, News
 from gateway.contract.progress import Ask, Progress, Untold
 from gateway.contract.receipt import spoken
 
@@ -59,6 +63,8 @@ class WeChatChannel:
     """`open_client` reaches WeChat's interface, for the menu and the codes; None where the settings have no access."""
 
     formats: Sequence[str] = FORMATS
+    kept_s = KEPT_S
+    takes: Sequence[str] = TAKES
 
     def __init__(
         self, instance: str, settings: ChannelSettings, house: House, open_client: OpenClient | None = None
@@ -70,6 +76,9 @@ class WeChatChannel:
         self._door = Door(settings)
         self._zone = ZoneInfo(house.timezone)
         self._texts = Texts(settings.texts, {"bank": house.bank_name, "hotline": house.bank_hotline})
+        self._api = open_api(settings, house.clock)
+        self.collects = self._api is not None
+        self.limit_bytes = settings.media_limit_bytes
 
     # --- Push
 
@@ -133,6 +142,28 @@ class WeChatChannel:
                 "The push is encrypted for another key or app. Add the key it was made with to aes_keys, then release it.",
             ) from None
         return read_draft(message, read_intent(message, self._settings, self._house.branches), envelope.hints)
+
+    def read_news(self, envelope: Envelope) -> News | None:
+        try:
+            return read_news(read_message(envelope.raw), self._settings.appid)
+        except Malformed:
+            return None
+
+    # --- Collect
+
+    @asynccontextmanager
+    async def collect(self, remote: str) -> AsyncIterator[Media]:
+        kind, _, media_id = remote.partition(":")
+        if self._api is None:
+            raise Misconfigured("wechat_no_secret", "The AppSecret is gone from the settings; set `secret`.")
+        if kind != "media" or not media_id:
+            raise Rejected("wechat_no_media", "The attachment names no media of WeChat.")
+        async with open_media(self._api, str(self._settings.api_url), media_id, PARTY) as media:
+            yield media
+
+    async def close(self) -> None:
+        if self._api is not None:
+            await self._api.close()
 
     # --- Files
 
@@ -252,4 +283,5 @@ def _answer(call: Call, opened: Opened, text: str) -> Reply:
 
 
 def open_channel(instance: str, settings: ChannelSettings, house: House) -> WeChatChannel:
-    return WeChatChannel(instance, settings, house)
+    open_client = partial(opened_api, settings, house.clock) if settings.secret else None
+    return WeChatChannel(instance, settings, house, open_client)

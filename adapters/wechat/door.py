@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
-from adapters.wechat.crypto import NotDecrypted, decrypt, find_token, read_aes_key
-from adapters.wechat.messages import Malformed, Message, digest_content, read_message
+from adapters._tencent.crypto import NotDecrypted, decrypt, find_token, read_aes_key
+from adapters._tencent.messages import Malformed, Message, digest_content, read_message
 from adapters.wechat.replay import ReplayGuard
 from adapters.wechat.replies import Seal
 from adapters.wechat.settings import ChannelSettings

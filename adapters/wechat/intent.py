@@ -6,8 +6,8 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from adapters._tencent.messages import Message
 from adapters.wechat.menu import CHOICES, PEOPLE, PROGRESS
-from adapters.wechat.messages import Message
 from adapters.wechat.scenes import find_branch
 from adapters.wechat.settings import ChannelSettings
 from gateway.contract.complaint import Kind

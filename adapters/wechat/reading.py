@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
+from adapters._tencent.messages import Message
 from adapters.wechat.intent import Intent, Wish
-from adapters.wechat.messages import Message
 from gateway.contract.clock import to_datetime
 from gateway.contract.complaint import Kind
 from gateway.contract.draft import Attachment, Draft
@@ -55,12 +55,14 @@ def read_draft(message: Message, intent: Intent, hints: Mapping[str, str]) -> Dr
     attachments = _read_attachments(message)
     if not text and not attachments:
         raise Unreadable("wechat_empty", "The message has no content. Read the raw bytes.")
+    is_unheard = message.kind == "voice" and not message.fields.get("Recognition", "").strip()
     return Draft(
         text=text,
         kind=intent.kind or _read_kind(hints.get("kind", "")),
         wechat_openid=message.openid,
         branch_code=hints.get("branch", ""),
         attachments=attachments,
+        unheard=tuple(attachment.remote for attachment in attachments) if is_unheard else (),
         occurred_at=_read_moment(message),
     )
 

@@ -5,8 +5,8 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adapters.wechat.crypto import encrypt, make_signature
-from adapters.wechat.messages import Form, Message
+from adapters._tencent.crypto import encrypt, make_signature
+from adapters._tencent.messages import Form, Message
 from gateway.contract.call import Reply
 
 _CONTENT_TYPES: Mapping[Form, str] = {"xml": "text/xml; charset=utf-8", "json": "application/json; charset=utf-8"}

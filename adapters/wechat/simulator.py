@@ -5,8 +5,8 @@ import secrets
 from collections.abc import Mapping
 from typing import Literal
 
-from adapters.wechat.crypto import decrypt, encrypt, make_signature, read_aes_key
-from adapters.wechat.messages import Form, read_message
+from adapters._tencent.crypto import decrypt, encrypt, make_signature, read_aes_key
+from adapters._tencent.messages import Form, read_message
 from adapters.wechat.replies import render
 from gateway.contract.call import Call, Reply
 from gateway.contract.clock import Millis

@@ -19,6 +19,8 @@ _PLACES: Mapping[str, str] = {
     "release": "people",
     "dismiss": "people",
     "decided": "people",
+    "tell": "telling",
+    "simulate": "simulating",
     "replay": "replay",
     "audit": "auditing",
     "conservation": "conservation",

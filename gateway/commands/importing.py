@@ -26,7 +26,7 @@ from gateway.commands.opening import (
 )
 from gateway.commands.progress import Progress
 from gateway.contract.envelope import Envelope
-from gateway.contract.ports import Notifier, System
+from gateway.contract.ports import Collect, Notifier, System
 from gateway.ops.logs import set_up_logs
 from gateway.ops.time import SystemClock
 from gateway.stages.register import Planner, Register
@@ -70,7 +70,8 @@ async def _import(settings: Settings, instance: str, names: Sequence[str], forma
             count["files"] += 1
             with open_file(name) as stream:
                 await _keep_file(store, channel.split(stream, Path(name).name, format_name), count, new, progress)
-        planner = Planner(systems, notices, settings.escalation)
+        collectors = {instance: channel} if isinstance(channel, Collect) else {}
+        planner = Planner(systems, notices, settings.escalation, collectors, settings.delivery.order)
         stages = settings.stages
         register = Register(store, workers, planner, SystemClock(), batch=stages.batch, lease_s=stages.lease_s)
         states = await _register(register, store, new, progress)

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from config.load import SettingsError
 from config.settings import InstanceSettings, PromiseSettings, Settings
 from gateway import plugins
-from gateway.app import find_store_url, list_rungs, migrate_store
+from gateway.app import check_delivery, find_store_url, list_rungs, migrate_store
 from gateway.commands.opening import load_settings, open_rules, opened_store
 from gateway.contract.complaint import Complaint
 from gateway.contract.errors import AdapterError
-from gateway.contract.ports import House, Notifier, System
+from gateway.contract.ports import House, Notifier, System, Transcriber
 from gateway.ops.time import SystemClock
 from gateway.states import DutyState, EnvelopeState
 from gateway.store.migrate import current_revision
@@ -24,6 +24,7 @@ from gateway.store.rows import Standing
 _SECRET_WORDS = ("key", "secret", "token", "password")
 _LOGIN = re.compile(r"//[^/@\s\"]+@")
 REACH_LIMIT_S = 30.0
+_NAMES = {"collect": "attachments "}
 
 
 def run_check(options: argparse.Namespace) -> int:
@@ -38,6 +39,7 @@ def run_check(options: argparse.Namespace) -> int:
     missing = {rung.notice for rung in list_rungs(settings)} - names
     if missing:
         raise SettingsError(f"settings: escalation and alarms: there is no notice {', '.join(sorted(missing))}")
+    check_delivery(settings, names)
     problems = asyncio.run(_reach(settings, parties)) if options.online else 0
     print("settings are good" if not problems else f"{problems} could not be reached", file=sys.stderr)
     return 1 if problems else 0
@@ -78,13 +80,14 @@ def run_schema(_options: argparse.Namespace) -> int:
     return 0
 
 
-def _open_parties(settings: Settings, house: House) -> list[tuple[str, System | Notifier]]:
+def _open_parties(settings: Settings, house: House) -> list[tuple[str, System | Notifier | Transcriber]]:
     systems = [(n, plugins.open_system(n, e, house)) for n, e in settings.systems.items() if e.enabled]
     notices = [(n, plugins.open_notice(n, e, house)) for n, e in settings.notices.items() if e.enabled]
-    return [*systems, *notices]
+    speech = [("speech", plugins.open_speech(settings.speech, house))] if settings.speech else []
+    return [*systems, *notices, *speech]
 
 
-async def _reach(settings: Settings, parties: list[tuple[str, System | Notifier]]) -> int:
+async def _reach(settings: Settings, parties: list[tuple[str, System | Notifier | Transcriber]]) -> int:
     problems = 0
     try:
         if current_revision(find_store_url(settings)) is None:
@@ -125,7 +128,7 @@ def _list(
     entries: Mapping[str, InstanceSettings], door: str, standings: list[Standing], promises: PromiseSettings
 ) -> None:
     now_ms = SystemClock().now_ms()
-    subject = "envelope" if door == "channel" else door
+    subjects = ("envelope", "collect") if door == "channel" else (door,)
     for party, doors in plugins.list_parties().items():
         if door not in doors:
             continue
@@ -133,8 +136,8 @@ def _list(
         if not instances:
             print(f"{party:<12} {'-':<16} installed, not in the settings")
         for name, entry in instances:
-            own = [s for s in standings if s.count and (s.subject, s.where) == (subject, name)]
-            counts = ", ".join(f"{s.state} {s.count}" for s in own)
+            own = [s for s in standings if s.count and s.subject in subjects and s.where == name]
+            counts = ", ".join(f"{_NAMES.get(s.subject, '')}{s.state} {s.count}" for s in own)
             health = _judge(own, promises, now_ms) if entry.enabled else "off"
             print(f"{party:<12} {name:<16} {health}; {counts or 'nothing yet'}")
 
@@ -145,6 +148,7 @@ def _judge(own: list[Standing], promises: PromiseSettings, now_ms: int) -> str:
         ("envelope", EnvelopeState.ACCEPTED): promises.register_s,
         ("system", DutyState.WAITING): promises.forward_s,
         ("notice", DutyState.WAITING): promises.warn_s,
+        ("collect", DutyState.WAITING): promises.collect_s,
     }
     for standing in own:
         limit_s = limits.get((standing.subject, standing.state))

@@ -104,10 +104,15 @@ class Turn(_Part):
 
 
 class AttachmentRef(_Part):
+    """`sha256` is empty and `size` 0 while the bytes are still to be fetched from the channel, or never could be.
+    `needs_transcription`: speech that nobody has written down, so it was not judged.
+    """
+
     name: str
     media_type: str
     size: int
     sha256: str
+    needs_transcription: bool = False
 
 
 class Amount(_Part):

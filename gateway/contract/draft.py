@@ -11,6 +11,7 @@ class AddressKind(StrEnum):
     EMAIL = "email"
     PHONE = "phone"
     WECHAT = "wechat"
+    WECOM = "wecom"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,17 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """An attachment that was `remote` and is ours now. `transcribed`: its words stand in the text of the same draft."""
+
+    remote: str
+    media_type: str
+    size: int
+    sha256: str
+    transcribed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """All fields are optional: a channel gives what it has.
 
@@ -40,6 +52,8 @@ class Draft:
     `quoted` is text of others that came along (quoted mail, forwarded headers): kept, not judged.
     `replaces`: this draft is a fuller form of the earlier ones of its thread (a call that grew); otherwise it adds.
     `occurred_at` is when the format says it happened (start of the call), not what the words say.
+    `unheard`: `remote` of attachments that are speech nobody has written down.
+    `collected`: what became of attachments that an earlier draft of the matter named as `remote`.
     `acknowledge`: an address that must be told the receipt, where the channel's reply could not carry it.
     `kind`, `branch_code`, `role`, `request`: what the customer chose or typed in a form field of that name.
     """
@@ -64,5 +78,7 @@ class Draft:
     request: str = ""
     accused_person: str = ""
     attachments: tuple[Attachment, ...] = ()
+    unheard: tuple[str, ...] = ()
+    collected: tuple[Collected, ...] = ()
     transferred_by: Transfer | None = None
     acknowledge: Address | None = None

@@ -7,13 +7,16 @@ A party is a folder `adapters/<party>/`. For each door it offers there is a modu
     channel.py    open_channel(instance: str, settings: ChannelSettings, house: House) -> Channel
     system.py     open_system(instance: str, settings: SystemSettings, house: House) -> System
     notice.py     open_notice(instance: str, settings: NoticeSettings, house: House) -> Notifier
+    speech.py     open_speech(instance: str, settings: SpeechSettings, house: House) -> Transcriber (no door of its own:
+                  it writes down what came in by a channel)
     simulator.py  the party's own behaviour, for tests and `huiyin simulate`
 
 `gateway.plugins` imports these by the name in the settings. A channel is a `Channel` plus whichever of `Push`,
-`Files`, `Poll`, `Listen` and `Numbers` it can do; the machine asks with isinstance.
+`Files`, `Poll`, `Listen`, `Collect` and `Numbers` it can do; the machine asks with isinstance.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -22,7 +25,7 @@ from typing import BinaryIO, Protocol, runtime_checkable
 
 from config.branches import BranchEntry
 from gateway.contract.call import Call, Reply, Route
-from gateway.contract.clock import Clock
+from gateway.contract.clock import Clock, Millis
 from gateway.contract.complaint import AttachmentRef, Complaint, Kind
 from gateway.contract.draft import Address, Draft
 from gateway.contract.envelope import Accepted, Envelope
@@ -188,6 +191,54 @@ class Menus(Protocol):
     async def create_menu(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Media:
+    """What lies at the other side. `media_type` is its word, `size` too (bytes; None: not said). `chunks` may be read
+    once, inside the context that gave it.
+    """
+
+    media_type: str
+    size: int | None
+    chunks: AsyncIterator[bytes]
+
+
+@runtime_checkable
+class Collect(Protocol):
+    """Attachments of the channel lie at the other side and are fetched soon after the complaint was registered.
+
+    `collects`: whether the settings allow it; if not, attachments stay named and unfetched. `kept_s`: how long the other
+    side keeps a thing after it was sent. `takes` are the beginnings of media types that are kept (`image/`).
+    `collect` raises TryLater, Rejected (gone, refused) or Misconfigured, on entering and while chunks are read.
+    """
+
+    collects: bool
+    kept_s: int
+    limit_bytes: int
+    takes: Sequence[str]
+
+    def collect(self, remote: str) -> AbstractAsyncContextManager[Media]: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What the other side says later about a notice it had taken. `reference` is what `Notifier.send` returned; `code`
+    is stable and says why it was not delivered.
+    """
+
+    reference: str
+    delivered: bool
+    code: str = ""
+
+
+@runtime_checkable
+class BringsNews(Protocol):
+    """Envelopes of this channel may tell what became of a notice. Pure, as `draft`; None: this one does not."""
+
+    def read_news(self, envelope: Envelope) -> News | None: ...
+
+
 # --- SYSTEM: complaints are tracked there --------------------------------------------------------------------------
 
 
@@ -288,6 +339,9 @@ class Notice:
     """`id` is the idempotency key. `text` is plain text; `link` the page to answer on, already part of the text.
 
     A WARNING without `receipt` and `link` is about the gateway itself: promises that are broken.
+    `heard_at`: when this person last wrote to us from the address, None if that is not known. `sent_since`: how many
+    notices this notifier has sent there since (0 where `heard_at` is None). Both are of the whole house and of the last
+    commit: a notice under way on another node is not in them.
     """
 
     id: str
@@ -299,15 +353,34 @@ class Notice:
     language: str = "zh-Hans"
     link: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    heard_at: Millis | None = None
+    sent_since: int = 0
 
 
 @runtime_checkable
 class Notifier(Protocol):
-    """`serves` are the address kinds it can reach. `send` returns the sent id; it raises like a System."""
+    """`serves` are the address kinds it can reach. `send` returns the sent id, unique over all that ever were sent
+    where the other side tells later what became of it (`News`). It raises like a System; of a notice to a customer,
+    Rejected means "never this way", and the next way is tried.
+    """
 
     serves: Sequence[str]
 
     async def send(self, notice: Notice) -> str: ...
+
+    async def check(self) -> str: ...
+
+    async def close(self) -> None: ...
+
+
+# --- SPEECH: words are made of sound -------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class Transcriber(Protocol):
+    """Off unless the settings name one. `transcribe` gives the words, empty for none; it raises like a System."""
+
+    async def transcribe(self, sound: bytes, media_type: str) -> str: ...
 
     async def check(self) -> str: ...
 

@@ -21,6 +21,7 @@ POINTS = (
     "forward.after_deliver",
     "notify.before_send",
     "notify.after_send",
+    "collect.after_keep",
     "settle.before_commit",
     "settle.after_commit",
     "seal.before_commit",

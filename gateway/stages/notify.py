@@ -10,14 +10,15 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 from gateway.contract.clock import Clock, Millis
 from gateway.contract.complaint import Complaint
+from gateway.contract.draft import AddressKind
 from gateway.contract.errors import TryLater
 from gateway.contract.ports import Delivered, Notice, Notifier, Purpose
 from gateway.contract.receipt import Receipt
 from gateway.ops.killpoints import point
 from gateway.stages.commit import commit
 from gateway.stages.forward import CONCURRENCY, report
-from gateway.stages.register import read_address
 from gateway.stages.settle import settle
+from gateway.stages.ways import conclude_way, read_address
 from gateway.stages.words import Words
 from gateway.states import DutyState
 from gateway.store.port import Store
@@ -29,7 +30,8 @@ ACKNOWLEDGEMENTS_PER_HOUR = 5
 
 class Notify:
     """One per notice instance. `link_for(receipt)` and `answer_for(receipt)` are the status and the duty officer's page.
-    `repeat` plans the next warning when the last rung of a ladder was told.
+    `repeat` plans the next warning when the last rung of a ladder was told. `patience_s`: how long a customer's notice
+    may wait on this way before the next is tried.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Notify:
         link_for: Callable[[Receipt], str],
         answer_for: Callable[[Receipt], str],
         repeat: Callable[[Duty, Millis], NewDuty | None],
+        patience_s: int = 900,
     ) -> None:
         self._instance = instance
         self._notifier = notifier
@@ -55,6 +58,7 @@ class Notify:
         self._link_for = link_for
         self._answer_for = answer_for
         self._repeat = repeat
+        self._patience_s = patience_s
         self._per_address = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     async def work(self) -> int:
@@ -74,13 +78,15 @@ class Notify:
 
     def _conclude(self, duty: Duty, outcome: Delivered | Settled | Exception, now: Millis) -> Settled:
         settled = outcome if isinstance(outcome, Settled) else settle(duty, outcome, now)
+        if _find_purpose(duty) is not Purpose.WARNING:
+            return conclude_way(duty, settled, now, self._patience_s)
         # Also where this one was refused for good: somebody must hear of it, and the settings may be right by then.
         told = settled.state in (DutyState.DONE, DutyState.PARKED)
         return replace(settled, then=self._repeat(duty, now)) if told else settled
 
     async def _send(self, duty: Duty) -> Delivered | Settled | Exception:
         try:
-            notice = self._compose(duty)
+            notice = await self._look_back(duty, self._compose(duty))
             # Counted at the first attempt only: a mail server that is away must not use up what a customer may get.
             first = notice.purpose is Purpose.ACKNOWLEDGEMENT and duty.attempts == 1
             if first and not self._per_address.hit(RateLimitItemPerHour(ACKNOWLEDGEMENTS_PER_HOUR), notice.to.value):
@@ -92,12 +98,28 @@ class Notify:
         except Exception as error:
             return error
 
+    async def _look_back(self, duty: Duty, notice: Notice) -> Notice:
+        """With what the windows and quotas of the way hang on, read from what was committed."""
+        if duty.address is None or notice.to.kind is not AddressKind.WECHAT:
+            return notice
+        heard_at = await self._store.heard(notice.to.thread, notice.to.value)
+        if heard_at is None:
+            return notice
+        sent = await self._store.count_sent(duty.address, self._instance, heard_at)
+        return replace(notice, heard_at=heard_at, sent_since=sent)
+
     def _compose(self, duty: Duty) -> Notice:
         complaint = Complaint.model_validate_json(duty.document)
-        purpose = Purpose(duty.step.partition(":")[0])
+        purpose = _find_purpose(duty)
         warning = purpose is Purpose.WARNING
         link = self._answer_for(duty.receipt) if warning else self._link_for(duty.receipt)
-        text = self._words.warn(complaint, link) if warning else self._words.acknowledge(complaint, link)
+        match purpose:
+            case Purpose.WARNING:
+                text = self._words.warn(complaint, link)
+            case Purpose.ACKNOWLEDGEMENT:
+                text = self._words.acknowledge(complaint, link)
+            case Purpose.PROGRESS:
+                text = self._words.tell_progress(complaint, link)
         return Notice(
             id=duty.id,
             purpose=purpose,
@@ -108,3 +130,7 @@ class Notify:
             language=complaint.language,
             link=link,
         )
+
+
+def _find_purpose(duty: Duty) -> Purpose:
+    return Purpose(duty.step.partition(":")[0])

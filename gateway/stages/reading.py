@@ -14,12 +14,13 @@ from config.codes import load_codes
 from config.settings import Settings
 from gateway import plugins
 from gateway.contract.clock import Clock, Millis, to_datetime, to_millis
+from gateway.contract.collected import COLLECTED, read_collected
 from gateway.contract.complaint import AttachmentRef, Complaint, Kind
-from gateway.contract.draft import Address, Draft
+from gateway.contract.draft import Address, Attachment, Draft
 from gateway.contract.envelope import LENT_LIMIT_S, LENT_S, Envelope
 from gateway.contract.errors import AdapterError, Ignored, Unreadable
 from gateway.contract.pages.supplement import SUPPLEMENT, read_supplement
-from gateway.contract.ports import Channel, Event, House
+from gateway.contract.ports import BringsNews, Channel, Event, House, News
 from gateway.contract.receipt import Receipt
 from gateway.contract.signing import derive_key
 from gateway.contract.verdict import Level
@@ -36,6 +37,8 @@ _RANK = {Level.NORMAL: 0, Level.HIGH: 1, Level.CRITICAL: 2}
 class Read:
     """A complaint version ready to be committed. `raised`: more urgent than the version before (or urgent at all, for
     the first). `acknowledge`: where the receipt must be sent, if the channel could not say it itself.
+    `remote`: attachments of the new envelope that are still to be fetched, of a thing sent at `sent_ms`; `unheard`: those
+    among them that are speech.
     """
 
     complaint_id: str
@@ -51,6 +54,9 @@ class Read:
     acknowledge: Address | None
     decide_ms: Millis | None
     document: bytes
+    remote: tuple[Attachment, ...] = ()
+    unheard: tuple[str, ...] = ()
+    sent_ms: int = 0
 
 
 class Reader:
@@ -74,7 +80,8 @@ class Reader:
         try:
             draft = self.draft(borrow_hints(item.envelope, item.lenders))
         except Ignored as error:
-            return Moved(item=item, state=EnvelopeState.DISMISSED, code=error.code, detail=error.detail)
+            news = self._read_news(item.envelope)
+            return Moved(item=item, state=EnvelopeState.DISMISSED, code=error.code, detail=error.detail, news=news)
         except AdapterError as error:
             return Moved(item=item, state=EnvelopeState.SET_ASIDE, code=error.code, detail=error.detail)
         if item.receipt is None:
@@ -118,12 +125,17 @@ class Reader:
             acknowledge=draft.acknowledge if item.version == 0 and not item.envelope.backfill else None,
             decide_ms=to_millis(complaint.due.decide_at) if complaint.kind is Kind.COMPLAINT else None,
             document=complaint.model_dump_json(by_alias=True).encode(),
+            remote=tuple(each for each in draft.attachments if each.remote and each.content is None),
+            unheard=draft.unheard,
+            sent_ms=_find_sent(draft, item.envelope),
         )
 
     def draft(self, envelope: Envelope) -> Draft:
         """Raises Ignored, or Unreadable for everything else that keeps this envelope from being read."""
         if envelope.media_type == SUPPLEMENT:
             return read_supplement(envelope)
+        if envelope.media_type == COLLECTED:
+            return read_collected(envelope)
         channel = self._channels.get(envelope.channel)
         if channel is None:
             raise Unreadable(
@@ -174,6 +186,10 @@ class Reader:
             }
         )
 
+    def _read_news(self, envelope: Envelope) -> News | None:
+        channel = self._channels.get(envelope.channel)
+        return channel.read_news(envelope) if isinstance(channel, BringsNews) else None
+
     def _read_earlier(self, envelopes: Sequence[Envelope]) -> list[Draft]:
         drafts = []
         for envelope in envelopes:
@@ -182,6 +198,12 @@ class Reader:
             except AdapterError:
                 continue  # it waits for a person under its own name; this one must not wait with it
         return drafts
+
+
+def _find_sent(draft: Draft, envelope: Envelope) -> int:
+    """A time without a zone is a guess, and late is safer than early: what is gone says so itself."""
+    sent = draft.occurred_at
+    return to_millis(sent) if sent is not None and sent.tzinfo is not None else envelope.received_at
 
 
 def borrow_hints(envelope: Envelope, lenders: Sequence[Lender]) -> Envelope:

@@ -1,39 +1,53 @@
 """Accepted envelopes become complaint versions; complaint, verdict, history and all duties are one commit."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from config.settings import EscalationSettings, Rung
 from gateway.contract.clock import Clock, Millis
 from gateway.contract.draft import Address, AddressKind
-from gateway.contract.ports import Change, Event, Notifier, Purpose, System
+from gateway.contract.ports import Change, Collect, Event, Notifier, Purpose, System
 from gateway.contract.verdict import Level
 from gateway.ops import metrics
 from gateway.ops.logs import log
+from gateway.stages.collect import plan_fetches
 from gateway.stages.commit import commit
 from gateway.stages.reading import Read
 from gateway.stages.settle import BUG_CEILING, find_pause
+from gateway.stages.ways import find_ways, plan_next, plan_way, write_address
 from gateway.stages.workers import Outcome, Workers
 from gateway.states import EnvelopeState
 from gateway.store.port import Store
 from gateway.store.rows import Duty, InboxItem, Moved, NewDuty, Registered, Target
+
+NEWS_PAUSE_MS = 5_000
+"""How long news of a notice waits for the commit of that very notice."""
 
 
 class Planner:
     """Which duties a new complaint version brings."""
 
     def __init__(
-        self, systems: Mapping[str, System], notices: Mapping[str, Notifier], escalation: EscalationSettings
+        self,
+        systems: Mapping[str, System],
+        notices: Mapping[str, Notifier],
+        escalation: EscalationSettings,
+        collectors: Mapping[str, Collect] | None = None,
+        order: Sequence[str] = (),
     ) -> None:
+        """`order`: of the ways to a customer, as in the settings' `[delivery]`."""
         self._systems = systems
         self._notices = notices
+        self._collectors = collectors or {}
+        self._order = order
         self._ladders: Mapping[Level, Sequence[Rung]] = {
             Level.CRITICAL: escalation.critical,
             Level.HIGH: escalation.high,
         }
         self._repeat_ms = escalation.repeat_s * 1000
 
-    def plan(self, read: Read, now: Millis, *, backfill: bool) -> list[NewDuty]:
+    def plan(self, read: Read, now: Millis, *, backfill: bool, channel: str = "") -> list[NewDuty]:
+        """`channel`: where the new envelope came in, if what it names there is to be fetched."""
         change = Change(
             event=read.event, version=read.version, kind=read.kind, level=read.level, attachments=read.attachments
         )
@@ -46,23 +60,14 @@ class Planner:
             duties += self._plan_acknowledgement(read.acknowledge, read.event, now)
         if read.raised and not backfill:
             duties += self._plan_warnings(read, now)
+        collector = self._collectors.get(channel)
+        if collector is not None and collector.collects:
+            duties += plan_fetches(read, channel, collector.kept_s, now, backfill=backfill)
         return duties
 
     def _plan_acknowledgement(self, to: Address, event: Event, now: Millis) -> list[NewDuty]:
-        for instance, notifier in self._notices.items():
-            if to.kind in notifier.serves:
-                step = Purpose.ACKNOWLEDGEMENT.value
-                return [
-                    NewDuty(
-                        target=Target.NOTICE,
-                        instance=instance,
-                        step=step,
-                        event=event,
-                        to=write_address(to),
-                        due_ms=now,
-                    )
-                ]
-        return []
+        ways = find_ways([to], self._notices, self._order)
+        return [plan_way(ways, Purpose.ACKNOWLEDGEMENT.value, event, now)] if ways else []
 
     def _plan_warnings(self, read: Read, now: Millis) -> list[NewDuty]:
         ladder = self._ladders.get(read.level, ())
@@ -102,15 +107,6 @@ def find_address(text: str) -> Address:
     return Address(AddressKind.EMAIL if "@" in text else AddressKind.PHONE, text)
 
 
-def write_address(address: Address) -> str:
-    return json.dumps({"kind": address.kind, "value": address.value, "thread": address.thread}, ensure_ascii=False)
-
-
-def read_address(text: str) -> Address:
-    parts = json.loads(text)
-    return Address(AddressKind(parts["kind"]), parts["value"], parts["thread"])
-
-
 class Register:
     def __init__(
         self,
@@ -139,6 +135,7 @@ class Register:
         outcomes = await self._workers.read(items)
         now = self._clock.now_ms()
         results = [self._conclude(item, outcome, now) for item, outcome in zip(items, outcomes, strict=True)]
+        results = [await self._take_news(one, now) if isinstance(one, Moved) and one.news else one for one in results]
         kept = await commit(self._store.register, results, now, lambda one, error: _give_back(one.item, error, now))
         for result, outcome, was_kept in zip(results, outcomes, kept, strict=True):
             _count(result, outcome, was_kept=was_kept)
@@ -150,7 +147,8 @@ class Register:
         match outcome:
             case Read():
                 try:
-                    duties = self._planner.plan(outcome, now, backfill=item.envelope.backfill)
+                    envelope = item.envelope
+                    duties = self._planner.plan(outcome, now, backfill=envelope.backfill, channel=envelope.channel)
                 except Exception as error:
                     return _give_back(item, error, now)
                 return to_registered(item, outcome, duties)
@@ -158,6 +156,23 @@ class Register:
                 return outcome
             case _:
                 return _give_back(item, outcome, now)
+
+    async def _take_news(self, moved: Moved, now: Millis) -> Moved:
+        """Acts on it in a commit of its own, before the envelope moves: done twice, it changes nothing twice."""
+        news = moved.news
+        if news is None:
+            return moved
+        duty = await self._store.find_sent(news.reference)
+        if duty is None and moved.item.attempts == 1:
+            # It may be quicker than the commit of the very sending it is about. Else it is about somebody else's.
+            due = now + NEWS_PAUSE_MS
+            return replace(moved, state=EnvelopeState.ACCEPTED, code="news_of_nothing_sent", due_ms=due)
+        if duty is not None and news.delivered:
+            await self._store.delivered(duty, now)
+        elif duty is not None:
+            await self._store.undelivered(duty, news.code, plan_next(duty, now), now)
+            log.warning("notice.undelivered", duty=duty.id, instance=duty.instance, code=news.code)
+        return moved
 
 
 def to_registered(item: InboxItem, read: Read, duties: Sequence[NewDuty]) -> Registered:

@@ -46,6 +46,8 @@ class Sweep:
             ("envelope", EnvelopeState.SET_ASIDE): ("set_aside", promises.parked_s),
             (Target.SYSTEM, DutyState.WAITING): ("forward", promises.forward_s),
             (Target.SYSTEM, DutyState.PARKED): ("parked", promises.parked_s),
+            (Target.COLLECT, DutyState.WAITING): ("collect", promises.collect_s),
+            (Target.COLLECT, DutyState.PARKED): ("parked", promises.parked_s),
             (Target.NOTICE, DutyState.WAITING): ("warn", promises.warn_s),
             (Target.NOTICE, DutyState.PARKED): ("parked", promises.parked_s),
         }

@@ -44,6 +44,10 @@ class Words:
     def acknowledge(self, complaint: Complaint, link: str) -> Text:
         return self._fill("acknowledgement", complaint.language, complaint, link, "")
 
+    def tell_progress(self, complaint: Complaint, link: str) -> Text:
+        """That there is news; what it is stands on the page alone, which asks who is reading."""
+        return self._fill("progress", complaint.language, complaint, link, "")
+
     def warn(self, complaint: Complaint, link: str) -> Text:
         """For staff, so in the house language. Shows the words that raised the alarm, no name and no number."""
         reasons = "\n".join(

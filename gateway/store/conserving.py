@@ -27,6 +27,7 @@ UNFINISHED: Mapping[str, Sequence[str]] = {
     "envelope": (EnvelopeState.ACCEPTED, EnvelopeState.SET_ASIDE),
     "system": (DutyState.WAITING, DutyState.PARKED),
     "notice": (DutyState.WAITING, DutyState.PARKED),
+    "collect": (DutyState.WAITING, DutyState.PARKED),
 }
 
 _BOOKS = Statement(

@@ -21,6 +21,7 @@ from gateway.store.rows import (
     InboxItem,
     Missing,
     Moved,
+    NewDuty,
     Parked,
     Registered,
     Settled,
@@ -120,6 +121,26 @@ class Store(Protocol):
         """A person acknowledged: dismiss the waiting warning notices of this complaint (steps `warning` and
         `warning:...`), also those under way, whose outcome then is no longer taken. Returns how many.
         """
+
+    async def heard(self, channel: str, thread_key: str) -> Millis | None:
+        """When the last envelope of this thread came in; None if none ever did."""
+
+    async def count_sent(self, address: bytes, instance: str, since: Millis) -> int:
+        """Notices done to this address (`NewDuty.address`) by this notice instance since then, of all complaints."""
+
+    async def find_sent(self, reference: str) -> Duty | None:
+        """The notice to a customer that was done under this reference and has not been found undelivered."""
+
+    async def delivered(self, duty: Duty, now: Millis) -> None:
+        """The other side says that the notice arrived: one more line of its history."""
+
+    async def undelivered(self, duty: Duty, code: str, then: NewDuty | None, now: Millis) -> bool:
+        """A notice that counted as done did not arrive: dismissed, with `then` born in its place; parked if there is
+        none. Compare-and-set on DONE, so the same news twice changes nothing. False: it was not done.
+        """
+
+    async def owe(self, receipt: Receipt, owed: Sequence[NewDuty], now: Millis) -> bool:
+        """New notices about the complaint's current version. False: there is no such complaint."""
 
     # --- people ----------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from gateway.contract.clock import Millis
 from gateway.contract.complaint import Kind
 from gateway.contract.envelope import Envelope
-from gateway.contract.ports import Event
+from gateway.contract.ports import Event, News
 from gateway.contract.receipt import Receipt
 from gateway.contract.verdict import Level
 from gateway.states import DutyState, EnvelopeState
@@ -48,15 +48,20 @@ class InboxItem:
 
 
 class Target(StrEnum):
+    """`COLLECT`: an attachment to fetch from where the channel left it; `instance` is the channel's."""
+
     SYSTEM = "system"
     NOTICE = "notice"
+    COLLECT = "collect"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDuty:
-    """A duty born with a complaint version. `step` is the system's step name, or the notice's purpose.
+    """A duty born with a complaint version. `step` is the system's step name, the notice's purpose, or what to do with
+    an attachment.
 
-    `to` holds a notice's address as JSON (`{"kind", "value", "thread"}`), else empty.
+    `to` is JSON: a notice's address with the ways after it (`stages/ways.py`), what to fetch (`stages/collect.py`), else
+    empty. `address` is the digest of the address, for notices to customers (`digest_address`).
     `due_ms` is when it may first be tried.
     """
 
@@ -65,6 +70,7 @@ class NewDuty:
     step: str
     event: Event
     to: str = ""
+    address: bytes | None = None
     due_ms: Millis
 
 
@@ -92,7 +98,8 @@ class Registered:
 class Moved:
     """One claimed inbox item that becomes no complaint now: set aside, dismissed, or given back for later.
 
-    `state` ACCEPTED means given back: it is claimable again from `due_ms`.
+    `state` ACCEPTED means given back: it is claimable again from `due_ms`. `news` is not committed with it: whoever
+    commits the move acts on it first.
     """
 
     item: InboxItem
@@ -100,6 +107,7 @@ class Moved:
     code: str
     detail: str = ""
     due_ms: int = 0
+    news: News | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +133,7 @@ class Duty:
     uncertain: bool
     ticket: str | None
     created_ms: Millis
+    address: bytes | None = None
     document: bytes
 
 

@@ -62,6 +62,7 @@ _DUTIES = Statement(
         duties.c.uncertain,
         tickets.c.ticket,
         duties.c.created_ms,
+        duties.c.address,
         complaint_versions.c.document,
     )
     .select_from(
@@ -165,6 +166,11 @@ DISMISS = Statement(
 def claim_duties(target: Target, instance: str, limit: int, now: Millis, lease_ms: int) -> Plan[list[Duty]]:
     ids = [row[1] for row in (yield Ask(READY, (target.value, instance, now, limit)))]
     yield from put(_CLAIM, [(now + lease_ms, duty_id) for duty_id in ids])
+    return (yield from read_duties(ids))
+
+
+def read_duties(ids: Sequence[str]) -> Plan[list[Duty]]:
+    """In the order of `ids`, which must exist."""
     rows = {row[0]: row for row in (yield from ask_for(_DUTIES, ids))}
     return [_read_duty(rows[duty_id]) for duty_id in ids]
 
@@ -186,7 +192,8 @@ def _read_duty(row: Row) -> Duty:
         uncertain=bool(row[12]),
         ticket=row[13],
         created_ms=row[14],
-        document=row[15],
+        address=row[15],
+        document=row[16],
     )
 
 
@@ -219,6 +226,7 @@ def make_duty_row(
         "",
         now,
         None,
+        duty.address,
     )
 
 

@@ -10,7 +10,7 @@ from gateway.contract.clock import Clock, Millis
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
-from gateway.store import asking, conserving, deciding, missing, promising, registering, sealing, settling
+from gateway.store import asking, conserving, deciding, missing, promising, registering, sealing, settling, telling
 from gateway.store.accepting import Call
 from gateway.store.chain import Days, DaySum, Head, Move, Seal, Sealed, Sealing, Tally
 from gateway.store.numbering import SKIPPED, Numbering, reserve
@@ -24,6 +24,7 @@ from gateway.store.rows import (
     InboxItem,
     Missing,
     Moved,
+    NewDuty,
     Parked,
     Registered,
     Settled,
@@ -141,6 +142,25 @@ class SqlStore:
     async def cancel_warnings(self, receipt: Receipt, by: str, now: Millis) -> int:
         number = self._engine.numbering.read(receipt)
         return await self._engine.write("cancel", lambda: settling.cancel_warnings(number, by, now))
+
+    async def heard(self, channel: str, thread_key: str) -> Millis | None:
+        return await self._engine.read(lambda: telling.heard(channel, thread_key))
+
+    async def count_sent(self, address: bytes, instance: str, since: Millis) -> int:
+        return await self._engine.read(lambda: telling.count_sent(address, instance, since))
+
+    async def find_sent(self, reference: str) -> Duty | None:
+        return await self._engine.read(lambda: telling.find_sent(reference))
+
+    async def delivered(self, duty: Duty, now: Millis) -> None:
+        await self._engine.write("settle", lambda: telling.delivered(duty, now))
+
+    async def undelivered(self, duty: Duty, code: str, then: NewDuty | None, now: Millis) -> bool:
+        return await self._engine.write("settle", lambda: telling.undelivered(duty, code, then, now))
+
+    async def owe(self, receipt: Receipt, owed: Sequence[NewDuty], now: Millis) -> bool:
+        number = self._engine.numbering.read(receipt)
+        return await self._engine.write("owe", lambda: telling.owe(receipt, number, owed, now))
 
     async def trace(self, receipt: Receipt) -> Trace | None:
         number = self._engine.numbering.read(receipt)

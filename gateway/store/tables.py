@@ -177,10 +177,15 @@ duties = Table(
     Column("reference", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("done_ms", BigInteger),
+    # Digest of a customer's address: how many notices went there, whatever complaint they were about.
+    Column("address", LargeBinary(16)),
     Index("ix_duties_complaint", "complaint_id"),
     # Claims read it in this order; standings count from it alone.
     _index_where("ix_duties_waiting", "state = 'waiting'", "target", "instance", "held", "due_ms", "id", "owed_ms"),
     _index_where("ix_duties_parked", "state = 'parked'", "id"),
+    # Both hold notices to customers only, which grow at their end.
+    _index_where("ix_duties_sent", "address IS NOT NULL AND state = 'done'", "address", "instance", "done_ms"),
+    _index_where("ix_duties_reference", "address IS NOT NULL AND state = 'done'", "reference"),
     sqlite_with_rowid=False,
 )
 

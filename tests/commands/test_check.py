@@ -11,7 +11,7 @@ from config.settings import Settings
 from gateway.commands.inventory import _show
 from gateway.plugins import list_parties
 
-SECTIONS = {"channel": "channels", "system": "systems", "notice": "notices"}
+SECTIONS = {"channel": "channels.one", "system": "systems.one", "notice": "notices.one", "speech": "speech"}
 
 
 def holds_secret(annotation: Any) -> bool:
@@ -19,7 +19,7 @@ def holds_secret(annotation: Any) -> bool:
 
 
 def list_secrets() -> Iterator[tuple[str, str, str]]:
-    """(section, party, field) of every setting of every party that is typed as a secret."""
+    """(place, party, field) of every setting of every party that is typed as a secret."""
     for party, doors in list_parties().items():
         for door in doors:
             module = importlib.import_module(f"adapters.{party}.settings")
@@ -30,17 +30,21 @@ def list_secrets() -> Iterator[tuple[str, str, str]]:
 def test_the_parties_have_secrets():
     found = set(list_secrets())
     assert {
-        ("channels", "hotline", "keys"),
-        ("channels", "branch_qr", "keys"),
-        ("notices", "email", "password"),
+        ("channels.one", "hotline", "keys"),
+        ("channels.one", "branch_qr", "keys"),
+        ("notices.one", "email", "password"),
+        ("notices.one", "wechat", "secret"),
+        ("speech", "speech_http", "key"),
     } <= found
 
 
-@pytest.mark.parametrize(("section", "party", "field"), sorted(list_secrets()))
-def test_no_secret_is_shown_however_it_is_written(section: str, party: str, field: str):
+@pytest.mark.parametrize(("place", "party", "field"), sorted(list_secrets()))
+def test_no_secret_is_shown_however_it_is_written(place: str, party: str, field: str):
     for value, dotted in (("sesame", field), (["sesame"], field), ({"1": "sesame"}, f"{field}.1")):
-        settings = Settings.model_validate({section: {"one": {"adapter": party, field: value}}})
-        assert _show(settings, f"{section}.one.{dotted}") == "(set)"
+        entry: dict[str, Any] = {"adapter": party, field: value}
+        section, _, instance = place.partition(".")
+        settings = Settings.model_validate({section: {instance: entry} if instance else entry})
+        assert _show(settings, f"{place}.{dotted}") == "(set)"
 
 
 def test_a_login_inside_an_address_is_not_shown_but_the_address_is():

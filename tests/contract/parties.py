@@ -24,6 +24,8 @@ def having(file: str, words: str = "") -> list[str]:
 
 CHANNELS = having("channel.py")
 SYSTEMS = having("system.py")
+NUDGES = having("simulator.py", "\nasync def nudge(")
+"""Channels that are only told by HTTP that there is something to ask for: nothing of theirs is kept at the door."""
 PUSHES = having("simulator.py", "\ndef push(")
 
 

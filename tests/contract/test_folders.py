@@ -3,12 +3,13 @@
 import pytest
 
 from gateway.contract.ports import Files, House, Listen, Notifier, Poll, Push
-from tests.contract.parties import ADAPTERS, CHANNELS, PARTIES, PUSHES, SYSTEMS, load, open_channel, open_system
+from tests.contract.parties import ADAPTERS, CHANNELS, NUDGES, PARTIES, PUSHES, SYSTEMS, load, open_channel, open_system
 
 DOORS = {
     "channel": ("ChannelSettings", "open_channel"),
     "system": ("SystemSettings", "open_system"),
     "notice": ("NoticeSettings", "open_notice"),
+    "speech": ("SpeechSettings", "open_speech"),
 }
 
 
@@ -22,7 +23,7 @@ def test_a_party_offers_a_door_and_says_how_to_use_it(party: str) -> None:
     for needed in ("__init__.py", "settings.py", "README.md"):
         assert (folder / needed).is_file(), f"adapters/{party}/{needed} is missing"
     doors = [door for door in DOORS if (folder / f"{door}.py").is_file()]
-    assert doors, f"adapters/{party} has no channel.py, system.py or notice.py"
+    assert doors, f"adapters/{party} has no {', '.join(DOORS)} module"
     for door in doors:
         model, opening = DOORS[door]
         settings = load(party, "settings")
@@ -38,7 +39,7 @@ def test_a_channel_has_a_way_in_and_a_simulator_that_knows_it(party: str, house:
     assert hasattr(load(party, "simulator"), "SETTINGS"), f"adapters/{party}/simulator.py lacks SETTINGS"
     channel = open_channel(party, house)
     assert isinstance(channel, (Push, Files, Poll, Listen)), f"adapters/{party}: nothing can come in"
-    assert isinstance(channel, Push) == (party in PUSHES), (
+    assert isinstance(channel, Push) == (party in PUSHES or party in NUDGES), (
         f"adapters/{party}/simulator.py: push() is missing or too much"
     )
 

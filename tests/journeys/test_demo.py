@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from adapters.wechat.crypto import decrypt, encrypt, make_signature, read_aes_key
-from adapters.wechat.messages import read_message
+from adapters._tencent.crypto import decrypt, encrypt, make_signature, read_aes_key
+from adapters._tencent.messages import read_message
 from adapters.wechat.replies import render
 from gateway.contract.receipt import parse_receipt
 from tests.running import Running, find_port, gateway, run_cli, wait_for_ledger

@@ -329,6 +329,7 @@ async def test_one_watch_that_fails_does_not_end_the_others(open_bank: OpenHouse
 # --- words ---------------------------------------------------------------------------------------------------------
 
 PROMISES = {
+    "collect",
     "gap",
     "register",
     "set_aside",

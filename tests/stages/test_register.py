@@ -15,8 +15,9 @@ from gateway.contract.envelope import LENT_S, Envelope, Thread
 from gateway.contract.errors import Ignored, Unreadable
 from gateway.contract.ports import Change, Event, Step
 from gateway.contract.receipt import Receipt
-from gateway.stages.register import find_address, read_address, write_address
+from gateway.stages.register import find_address
 from gateway.stages.settle import BUG_CEILING
+from gateway.stages.ways import read_address, write_address
 from gateway.stages.workers import CHUNK, LARGE_BATCHES, Workers
 from gateway.states import EnvelopeState
 from gateway.store.rows import Target

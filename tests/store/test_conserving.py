@@ -93,6 +93,23 @@ async def test_what_people_decide_and_what_is_born_of_an_outcome_is_in_the_books
     assert books[DAY, "system", "95561", "parked", "dismissed"] == 1
 
 
+async def test_a_notice_that_did_not_arrive_and_one_more_that_is_owed_are_in_the_books(store: SqliteStore):
+    told = make_duty("acknowledgement", target=Target.NOTICE, instance="wechat")
+    item = await register_one(store, told)
+    (duty,) = await store.claim_duties(Target.NOTICE, "wechat", 1, NOW, LEASE)
+    await store.settle([Settled(duty=duty, state=DutyState.DONE, reference="m1")], NOW)
+    await seal_all(store)
+    other_way = make_duty("acknowledgement", target=Target.NOTICE, instance="mail")
+    assert await store.undelivered(duty, "refused", other_way, NOW)
+    assert item.receipt is not None
+    assert await store.owe(item.receipt, [make_duty("progress", target=Target.NOTICE, instance="mail")], NOW)
+    for _ in range(2):
+        assert not (await check(store)).imbalances
+        assert (await read_books(store))[DAY, "notice", "95561", "mail", "waiting"] == 2
+        assert (await read_books(store))[DAY, "notice", "95561", "wechat", "dismissed"] == 1
+        await seal_all(store)
+
+
 async def test_a_later_move_is_booked_on_the_day_the_envelope_came(store: SqliteStore, bench: Bench):
     await store.accept([make_envelope()])
     await seal_all(store)

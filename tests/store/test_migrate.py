@@ -138,7 +138,12 @@ async def fill_as_0001(bench: Bench, old: Bench) -> None:
         for table in TABLES_OF_0001:
             condition = "WHERE event <> 'duty.owed'" if table == "history" else ""
             connection.exec_driver_sql(f"DELETE FROM main.{table}")
-            connection.exec_driver_sql(f"INSERT INTO main.{table} SELECT * FROM new.{table} {condition}")
+            columns = ", ".join(
+                f'"{row[1]}"' for row in connection.exec_driver_sql(f"PRAGMA main.table_info({table})").all()
+            )
+            connection.exec_driver_sql(
+                f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table} {condition}"
+            )
     engine.dispose()
 
 
@@ -151,9 +156,14 @@ async def test_a_store_filled_by_0001_is_upgraded_with_all_its_rows_and_its_hist
     with pytest.raises(SchemaMismatch, match="huiyin migrate"):
         await old.open()
     before = {table: old.query(f"SELECT * FROM {table}") for table in TABLES_OF_0001}
+    widths = {table: len(old.query(f"PRAGMA table_info({table})")) for table in TABLES_OF_0001}
     migrate(old.url)
     assert current_revision(old.url) == REVISION
-    after = {table: old.query(f"SELECT * FROM {table}") for table in TABLES_OF_0001}
+    after = {
+        # New columns stand behind the old ones.
+        table: [row[: widths[table]] for row in old.query(f"SELECT * FROM {table}")]
+        for table in TABLES_OF_0001
+    }
     born = after["history"][len(before["history"]) :]
     assert {**after, "history": after["history"][: len(before["history"])]} == before
     assert sorted(row[3] for row in born) == sorted(row[0] for row in before["duties"])

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wechat_account import RECEIPT, accepted, open_with
 
+from adapters._tencent.messages import Message
 from adapters.wechat.intent import Wish, read_intent
 from adapters.wechat.language import find_reply_language
-from adapters.wechat.messages import Message
 from adapters.wechat.settings import ChannelSettings
 from adapters.wechat.simulator import OPENID, SETTINGS, decrypt_reply, push
 from config.branches import BranchEntry

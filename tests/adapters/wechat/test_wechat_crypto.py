@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wechatpy.crypto import PrpCrypto, WeChatCrypto
 
-from adapters.wechat.crypto import NotDecrypted, decrypt, encrypt, find_token, make_signature, read_aes_key
-from adapters.wechat.messages import read_message
+from adapters._tencent.crypto import NotDecrypted, decrypt, encrypt, find_token, make_signature, read_aes_key
+from adapters._tencent.messages import read_message
 from adapters.wechat.simulator import AES_KEYS, APPID
 
 KEY = read_aes_key(AES_KEYS[0])

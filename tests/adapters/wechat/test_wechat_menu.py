@@ -12,10 +12,10 @@ import zxingcpp
 from PIL import Image
 from pydantic import ValidationError
 
+from adapters._tencent.messages import Message
 from adapters.wechat.channel import WeChatChannel
 from adapters.wechat.intent import Wish, read_intent
 from adapters.wechat.menu import DEFAULT, check_menu
-from adapters.wechat.messages import Message
 from adapters.wechat.settings import ChannelSettings
 from adapters.wechat.simulator import SETTINGS
 from config.branches import BranchEntry

@@ -7,7 +7,7 @@ import xmltodict
 from wechat_account import accepted, open_with
 from wechatpy.crypto import WeChatCrypto
 
-from adapters.wechat.messages import read_message
+from adapters._tencent.messages import read_message
 from adapters.wechat.replies import render
 from adapters.wechat.simulator import (
     ACCOUNT,

@@ -11,9 +11,9 @@ import xmltodict
 from wechat_account import open_with
 from wechatpy.crypto import PrpCrypto
 
+from adapters._tencent.crypto import NotDecrypted, decrypt, encrypt, find_token, make_signature, read_aes_key
+from adapters._tencent.messages import read_message
 from adapters.wechat.channel import WeChatChannel
-from adapters.wechat.crypto import NotDecrypted, decrypt, encrypt, find_token, make_signature, read_aes_key
-from adapters.wechat.messages import read_message
 from adapters.wechat.replies import render
 from adapters.wechat.simulator import AES_KEYS, APPID, TOKENS, make_call
 from config.branches import BranchEntry

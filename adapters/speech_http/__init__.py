@@ -1,0 +1,1 @@
+"""Any speech recognition that takes a recording over HTTP and answers with its words."""
