@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from config.duration import Seconds
 from config.secret import Secret
 
 
@@ -63,6 +64,12 @@ class InstanceSettings(BaseModel):
         return dict(self.model_extra or {})
 
 
+class ChannelInstanceSettings(InstanceSettings):
+    """`expect_every`: a channel silent for longer raises an alarm; 0: never."""
+
+    expect_every: Seconds = 0
+
+
 class Rung(_Section):
     """One rung of an escalation ladder: who is told, how long after registration, unless somebody acknowledged."""
 
@@ -77,6 +84,17 @@ class EscalationSettings(_Section):
     critical: tuple[Rung, ...] = ()
     high: tuple[Rung, ...] = ()
     repeat_s: Annotated[int, Field(ge=1)] = 600
+
+
+class AlarmSettings(_Section):
+    """Who is told of promises that are broken, again every `repeat_s` until they are kept. Two mails to one person are
+    `quiet_s` apart, and each says all that is broken then. `after_s` counts from when an alarm was raised.
+    """
+
+    to: tuple[Rung, ...] = ()
+    repeat_s: Annotated[int, Field(ge=60)] = 3_600
+    quiet_s: Annotated[int, Field(ge=0)] = 300
+    language: Literal["zh-Hans", "zh-Hant", "en", "ar"] = "zh-Hans"
 
 
 class DeliverySettings(_Section):
@@ -97,7 +115,12 @@ class PromiseSettings(_Section):
     forward_s: int = 3_600
     collect_s: int = 600
     parked_s: int = 86_400
+    seal_s: int = 900
+    gap_s: Annotated[int, Field(ge=0)] = 900
     decide_days: int = 15
+    decide_soon_days: Annotated[int, Field(ge=0)] = 3
+    decide_alarm: bool = False
+    """Off, these are only counted: without decisions being told, every complaint would be late one day."""
     profile: str = "cbirc-2020-3"
 
 
@@ -130,10 +153,11 @@ class Settings(_Section):
     server: ServerSettings = ServerSettings()
     keys: KeysSettings = KeysSettings()
     bank: BankSettings = BankSettings()
-    channels: dict[str, InstanceSettings] = {}
+    channels: dict[str, ChannelInstanceSettings] = {}
     systems: dict[str, InstanceSettings] = {}
     notices: dict[str, InstanceSettings] = {}
     escalation: EscalationSettings = EscalationSettings()
+    alarms: AlarmSettings = AlarmSettings()
     delivery: DeliverySettings = DeliverySettings()
     speech: InstanceSettings | None = None
     """Who writes down speech that a channel brought without words; None: it is marked, and people listen."""

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -15,7 +15,7 @@ from aiohttp import web
 
 from config.keys import read_or_make_key
 from config.load import SettingsError
-from config.settings import Settings
+from config.settings import Rung, Settings
 from gateway import plugins
 from gateway.contract.pages.links import write_status_link
 from gateway.contract.ports import Channel, Collect, Listen, Notifier, Poll, Posters, Push, System, Transcriber
@@ -30,12 +30,15 @@ from gateway.ops.logs import log
 from gateway.ops.memory import settle_memory
 from gateway.ops.time import SystemClock
 from gateway.roles import ALL, Role
+from gateway.stages.alarms import Alarms
 from gateway.stages.collect import Collecting
 from gateway.stages.drain import Wake, drain
 from gateway.stages.forward import Forward
 from gateway.stages.notify import Notify
 from gateway.stages.reading import Reader, open_house
 from gateway.stages.register import Planner, Register
+from gateway.stages.seal import EVERY_S as SEAL_EVERY_S
+from gateway.stages.seal import Sealer, make_signer
 from gateway.stages.sweep import EVERY_S, Sweep
 from gateway.stages.words import Words
 from gateway.stages.workers import Workers
@@ -48,6 +51,8 @@ if TYPE_CHECKING:
     from gateway.store.postgres_hints import Hints
 
 VERSION = version("huiyin")
+SEAL_REST_S = 5.0
+"""How long a stopping gateway goes on sealing."""
 REGISTER_LANES = 3
 """While one batch is read in the worker processes, another is claimed and a third committed."""
 
@@ -72,6 +77,11 @@ def find_store_url(settings: Settings) -> str:
             f"not in {url.partition(':')[0]}"
         )
     return url
+
+
+def list_rungs(settings: Settings) -> Sequence[Rung]:
+    """Everybody who is to be told something."""
+    return (*settings.escalation.critical, *settings.escalation.high, *settings.alarms.to)
 
 
 def find_key_file(settings: Settings) -> Path:
@@ -154,6 +164,7 @@ class Gateway:
         for role in Role:
             self._wakes[role].also(self._loops[role])
         self._tasks: list[asyncio.Task[None]] = []
+        self._sealer: Sealer | None = None
         self._listeners: list[Listen] = []
         self.channels: dict[str, Channel] = {}
         self.systems: dict[str, System] = {}
@@ -214,6 +225,7 @@ class Gateway:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         self._workers.close()
+        await self._seal_rest()
         collectors = [channel for channel in self.channels.values() if isinstance(channel, Collect)]
         parties: list[System | Notifier | Collect | Transcriber]
         parties = [*self.systems.values(), *self.notices.values(), *collectors]
@@ -230,6 +242,14 @@ class Gateway:
             if word in ("", role.value):
                 wake()
 
+    async def _seal_rest(self) -> None:
+        if self._sealer is None:
+            return
+        try:
+            await self._sealer.finish(SEAL_REST_S)
+        except Exception as error:  # the next start seals it; stopping must not fail for it
+            log.warning("audit.left_unsealed", reason=type(error).__name__)
+
     # --- the parts -------------------------------------------------------------------------------------------------
 
     def _open_parties(self) -> None:
@@ -239,10 +259,10 @@ class Gateway:
         self.notices = {n: plugins.open_notice(n, e, house) for n, e in settings.notices.items() if e.enabled}
         self.transcriber = plugins.open_speech(settings.speech, house) if settings.speech else None
         check_delivery(settings, self.notices)
-        for rung in (*settings.escalation.critical, *settings.escalation.high):
+        for rung in list_rungs(settings):
             if rung.notice not in self.notices:
                 raise SettingsError(
-                    f"settings: escalation: there is no notice {rung.notice!r}; add a section [notices.{rung.notice}]"
+                    f"settings: escalation and alarms: there is no notice {rung.notice!r}; add a section [notices.{rung.notice}]"
                 )
 
     def _find_branch_link(self, code: str) -> str:
@@ -275,8 +295,8 @@ class Gateway:
             for name, system in self.systems.items():
                 forward = Forward(name, system, store, clock, batch=batch, lease_s=lease_s)
                 self._run(f"forward.{name}", Role.FORWARD, forward.work)
+        words = Words(bank=settings.bank.name, hotline=settings.bank.hotline)
         if Role.NOTIFY in self._roles:
-            words = Words(bank=settings.bank.name, hotline=settings.bank.hotline)
             for name, notifier in self.notices.items():
                 notify = Notify(
                     name,
@@ -292,7 +312,23 @@ class Gateway:
                 )
                 self._run(f"notify.{name}", Role.NOTIFY, notify.work)
         if Role.SWEEP in self._roles:
-            sweep = Sweep(store, clock, settings.promises)
+            sealer = self._sealer = Sealer(
+                store, clock, make_signer(self._master_key), settings.bank.timezone, channels=self.channels
+            )
+            self._run("seal", Role.SWEEP, sealer.work, SEAL_EVERY_S)
+            sweep = Sweep(
+                store,
+                clock,
+                settings.promises,
+                settings.bank.timezone,
+                expected={
+                    name: entry.expect_every
+                    for name, entry in settings.channels.items()
+                    if entry.enabled and entry.expect_every
+                },
+                find_fault=lambda: sealer.fault,
+                alarms=Alarms(store, clock, self.notices, words, settings.alarms),
+            )
             self._run("sweep", Role.SWEEP, sweep.work, EVERY_S)
 
     def _run(self, name: str, role: Role, work: Callable[[], Awaitable[int]], poll_s: float | None = None) -> None:
@@ -337,13 +373,14 @@ class Gateway:
 async def serve(settings: Settings, roles: frozenset[Role], announce: Callable[[Gateway], None] | None = None) -> None:
     """Run until SIGTERM or SIGINT, then drain."""
     gateway = Gateway(settings, roles)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # Before it says `ready`: whoever reads that may stop it at once.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
     await gateway.start()
     if announce:
         announce(gateway)
     settle_memory()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     await stop.wait()
     await gateway.stop()

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 
 from config.load import SettingsError
@@ -69,6 +70,13 @@ def _take_reason(text: str) -> str:
     return text.strip()
 
 
+def _take_day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat() if text else ""
+    except ValueError:
+        raise argparse.ArgumentTypeError("a day is written like 2026-11-24") from None
+
+
 def _add_simulate(simulate: argparse.ArgumentParser) -> None:
     simulate.add_argument("party", metavar="PARTY", help="adapter name, e.g. wechat")
     simulate.add_argument("--account", metavar="INSTANCE", help="channel instance; default: the first of the party")
@@ -124,12 +132,7 @@ def _build_parser() -> argparse.ArgumentParser:
     trace.add_argument("receipt", metavar="RECEIPT")
     trace.add_argument("--json", action="store_true", help="as JSON")
 
-    add("parked", "list set-aside envelopes and parked deliveries")
-    release = add("release", "put parked things back to work")
-    release.add_argument("ids", nargs="+", metavar="ID")
-    dismiss = add("dismiss", "put parked things away for good, with the reason")
-    dismiss.add_argument("ids", nargs="+", metavar="ID")
-    dismiss.add_argument("--why", required=True, type=_take_reason, help="the reason, kept in the history")
+    _add_people(add)
 
     add("tell", "tell a customer that there is news, the way that reaches them").add_argument(
         "receipt", metavar="RECEIPT"
@@ -144,11 +147,49 @@ def _build_parser() -> argparse.ArgumentParser:
     replay.add_argument("--until", metavar="DATE", help="received before (ISO 8601)")
     replay.add_argument("--dry-run", action="store_true", help="show what would change")
 
+    _add_audit(add, common)
     _add_printing(add)
 
     add("channels", "what is installed, on, healthy")
     add("systems", "what is installed, on, healthy")
     return parser
+
+
+def _add_people(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    add("parked", "list set-aside envelopes and parked deliveries")
+    release = add("release", "put parked things back to work")
+    release.add_argument("ids", nargs="+", metavar="ID")
+    dismiss = add("dismiss", "put parked things away for good, with the reason")
+    dismiss.add_argument("ids", nargs="+", metavar="ID")
+    dismiss.add_argument("--why", required=True, type=_take_reason, help="the reason, kept in the history")
+
+    decided = add("decided", "say that the bank has given its decision: the deadline is kept, the customer sees it")
+    decided.add_argument("receipts", nargs="+", metavar="RECEIPT")
+
+
+def _add_audit(add: Callable[[str, str], argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
+    audit = add("audit", "whether the history is as it was written, and what to keep elsewhere to prove it")
+    acts = audit.add_subparsers(dest="act", required=True, metavar="ACT")
+    text = (
+        "check the chain of the history and the daily sums; exit status 1 and the first broken link if they do not hold"
+    )
+    verify = acts.add_parser("verify", help=text, description=text, parents=[common])
+    verify.add_argument(
+        "--against", action="append", default=[], metavar="FILE", help="an earlier export: nothing of it may be missing"
+    )
+    verify.add_argument(
+        "--key", action="append", default=[], type=Path, metavar="FILE", help="a master key that was used before"
+    )
+    verify.add_argument("--without-key", action="store_true", help="check what needs no key")
+    text = "the signed daily sums and where the chain stands, as JSON Lines"
+    export = acts.add_parser("export", help=text, description=text, parents=[common])
+    export.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
+    conservation = add("conservation", "accepted = registered + set aside + dismissed; owed = done + waiting + parked")
+    conservation.add_argument("--format", default="table", choices=("table", "json", "csv"))
+    conservation.add_argument("--recount", action="store_true", help="count everything itself as well; may take long")
+    for dated in (verify, export, conservation):
+        dated.add_argument("--from", dest="since", default="", type=_take_day, metavar="DAY", help="like 2026-11-24")
+        dated.add_argument("--to", dest="until", default="", type=_take_day, metavar="DAY", help="that day included")
 
 
 def _add_printing(add: Callable[[str, str], argparse.ArgumentParser]) -> None:

@@ -21,7 +21,7 @@ from gateway.contract.complaint import Authenticity
 from gateway.contract.draft import Draft
 from gateway.contract.envelope import Accepted, Envelope, Thread
 from gateway.contract.errors import AdapterError, Refused, Unreadable
-from gateway.contract.ports import House
+from gateway.contract.ports import House, SourceNumber
 
 ADAPTER = "hotline"
 _TYPES = frozenset(
@@ -59,6 +59,7 @@ class Hotline:
         self._access = Access(settings)
         self._clock = house.clock
         self._status_url = f"{house.public_url}/r/"
+        self._call_numbers = re.compile(settings.call_numbers) if settings.call_numbers else None
         self._success = _SUCCESS[settings.reply_style]
         numbers = (re.sub(r"\D", "", number) for number in (house.bank_hotline, *settings.own_numbers))
         self._context = Context(
@@ -176,6 +177,16 @@ class Hotline:
             thread=Thread(key=f"call:{call_id}", sequential=True) if call_id else None,
             hints={"format": format_name} if format_name else {},
         )
+
+    # --- Numbers
+
+    def find_number(self, source_key: str) -> SourceNumber | None:
+        kind, _, rest = source_key.partition(":")
+        call_id = rest.rpartition(":")[0] if kind == "call" else rest if kind == "key" else ""
+        found = self._call_numbers.fullmatch(call_id) if self._call_numbers else None
+        if found is None or not found["number"].isdecimal():
+            return None
+        return SourceNumber(found.groupdict().get("stream") or "", int(found["number"]))
 
     # --- both
 

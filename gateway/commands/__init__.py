@@ -18,9 +18,12 @@ _PLACES: Mapping[str, str] = {
     "parked": "people",
     "release": "people",
     "dismiss": "people",
+    "decided": "people",
     "tell": "telling",
     "simulate": "simulating",
     "replay": "replay",
+    "audit": "auditing",
+    "conservation": "conservation",
     "qr": "posters",
     "menu": "posters",
 }

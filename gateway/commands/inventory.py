@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from config.load import SettingsError
 from config.settings import InstanceSettings, PromiseSettings, Settings
 from gateway import plugins
-from gateway.app import check_delivery, find_revision, find_store_url, migrate_store
+from gateway.app import check_delivery, find_revision, find_store_url, list_rungs, migrate_store
 from gateway.commands.opening import load_settings, open_rules, opened_store
 from gateway.contract.complaint import Complaint
 from gateway.contract.errors import AdapterError
@@ -35,9 +35,9 @@ def run_check(options: argparse.Namespace) -> int:
     house, _reader = open_rules(settings, kept_key=False)
     parties = _open_parties(settings, house)
     names = {name for name, _ in parties}
-    missing = {r.notice for r in (*settings.escalation.critical, *settings.escalation.high)} - names
+    missing = {rung.notice for rung in list_rungs(settings)} - names
     if missing:
-        raise SettingsError(f"settings: escalation: there is no notice {', '.join(sorted(missing))}")
+        raise SettingsError(f"settings: escalation and alarms: there is no notice {', '.join(sorted(missing))}")
     check_delivery(settings, names)
     problems = asyncio.run(_reach(settings, parties)) if options.online else 0
     print("settings are good" if not problems else f"{problems} could not be reached", file=sys.stderr)

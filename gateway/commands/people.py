@@ -1,4 +1,4 @@
-"""`huiyin trace`, `parked`, `release`, `dismiss`: for the people who look after what waits."""
+"""`huiyin trace`, `parked`, `release`, `dismiss`, `decided`: for the people who look after what waits."""
 
 import argparse
 import asyncio
@@ -13,7 +13,7 @@ from gateway.commands import Refusal
 from gateway.commands.opening import load_settings, opened_store
 from gateway.contract.clock import to_datetime
 from gateway.contract.complaint import Complaint
-from gateway.contract.receipt import parse_receipt, spoken
+from gateway.contract.receipt import Receipt, parse_receipt, spoken
 from gateway.ops.time import SystemClock
 from gateway.store.rows import Trace
 
@@ -21,9 +21,7 @@ PAGE = 500
 
 
 def run_trace(options: argparse.Namespace) -> int:
-    receipt = parse_receipt(options.receipt)
-    if receipt is None:
-        raise Refusal("that is no receipt number: it has twelve digits and the last one checks the others")
+    receipt = _read_receipt(options.receipt)
 
     async def find(settings: Settings) -> Trace | None:
         async with opened_store(settings) as store:
@@ -108,6 +106,29 @@ def run_dismiss(options: argparse.Namespace) -> int:
             return list(await store.dismiss(options.ids, options.why, _who(), SystemClock().now_ms()))
 
     return _say(options.ids, asyncio.run(dismiss(load_settings(options).settings)), "dismissed")
+
+
+def run_decided(options: argparse.Namespace) -> int:
+    receipts = [_read_receipt(text) for text in options.receipts]
+
+    async def decide(settings: Settings) -> list[bool]:
+        async with opened_store(settings) as store:
+            return [await store.decide(receipt, _who(), SystemClock().now_ms()) for receipt in receipts]
+
+    done = asyncio.run(decide(load_settings(options).settings))
+    for receipt, good in zip(receipts, done, strict=True):
+        if good:
+            print(f"{spoken(receipt)} decided")
+        else:
+            print(f"huiyin: {spoken(receipt)} is no complaint that waits for a decision", file=sys.stderr)
+    return 0 if all(done) else 1
+
+
+def _read_receipt(text: str) -> Receipt:
+    receipt = parse_receipt(text)
+    if receipt is None:
+        raise Refusal("that is no receipt number: it has twelve digits and the last one checks the others")
+    return receipt
 
 
 def _say(ids: list[str], done: list[bool], word: str) -> int:

@@ -12,7 +12,7 @@ A party is a folder `adapters/<party>/`. For each door it offers there is a modu
     simulator.py  the party's own behaviour, for tests and `huiyin simulate`
 
 `gateway.plugins` imports these by the name in the settings. A channel is a `Channel` plus whichever of `Push`,
-`Files`, `Poll`, `Listen` and `Collect` it can do; the machine asks with isinstance.
+`Files`, `Poll`, `Listen`, `Collect` and `Numbers` it can do; the machine asks with isinstance.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -122,6 +122,26 @@ class Poll(Protocol):
     async def poll(self, cursor: str | None) -> Polled: ...
 
     async def confirm(self, polled: Polled) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceNumber:
+    """A number of an envelope that its source counts by. Each `stream` (a mailbox, a day) is counted for itself; it tells
+    nothing about a person.
+    """
+
+    stream: str
+    number: int
+
+
+@runtime_checkable
+class Numbers(Protocol):
+    """The source numbers what it sends, one by one, so that what never came is seen: a number missing between others.
+
+    `find_number` is pure and fast and reads nothing but the source key; None: this one has no number.
+    """
+
+    def find_number(self, source_key: str) -> SourceNumber | None: ...
 
 
 Accept = Callable[[Sequence[Envelope]], Awaitable[Sequence[Accepted]]]
@@ -318,6 +338,7 @@ class Purpose(StrEnum):
 class Notice:
     """`id` is the idempotency key. `text` is plain text; `link` the page to answer on, already part of the text.
 
+    A WARNING without `receipt` and `link` is about the gateway itself: promises that are broken.
     `heard_at`: when this person last wrote to us from the address, None if that is not known. `sent_since`: how many
     notices this notifier has sent there since (0 where `heard_at` is None). Both are of the whole house and of the last
     commit: a notice under way on another node is not in them.

@@ -24,6 +24,8 @@ POINTS = (
     "collect.after_keep",
     "settle.before_commit",
     "settle.after_commit",
+    "seal.before_commit",
+    "seal.after_commit",
 )
 
 

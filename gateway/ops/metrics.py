@@ -35,6 +35,36 @@ polled = Counter("huiyin_polled", "Polls of a channel", ["channel", "outcome"], 
 last_poll = Gauge("huiyin_last_poll_timestamp_seconds", "Last good poll of a channel", ["channel"], registry=registry)
 bugs = Counter("huiyin_bugs", "Failures without a name, each logged with its traceback", ["where"], registry=registry)
 
+unbalanced = Gauge(
+    "huiyin_unbalanced",
+    "Difference between what the history says and what is there",
+    ["subject", "where", "state"],
+    registry=registry,
+)
+deadlines = Gauge(
+    "huiyin_deadlines", "Undecided complaints near their deadline or past it", ["channel", "state"], registry=registry
+)
+"""state: approaching, passed"""
+heard = Gauge(
+    "huiyin_last_accepted_timestamp_seconds",
+    "When a channel last had something accepted",
+    ["channel"],
+    registry=registry,
+)
+missing = Gauge(
+    "huiyin_missing", "Numbers of a channel's source that did not come between others", ["channel"], registry=registry
+)
+unsealed_seconds = Gauge(
+    "huiyin_unsealed_seconds", "Age of the oldest row of the history that is not sealed", registry=registry
+)
+alarm_calls = Counter(
+    "huiyin_alarm_calls", "Words about alarms to people on duty", ["notice", "outcome"], registry=registry
+)
+"""outcome: told, failed"""
+chain_blocks = Gauge("huiyin_chain_blocks", "Blocks of the sealed history", registry=registry)
+chain_faults = Gauge("huiyin_chain_fault", "1: the head of the chain is not as it was signed", registry=registry)
+late_rows = Counter("huiyin_late_rows", "Rows of the history that appeared behind the head", registry=registry)
+
 
 def render() -> tuple[bytes, str]:
     """The text exposition and its content type."""

@@ -13,7 +13,7 @@ from config.branches import load_branches
 from config.codes import load_codes
 from config.settings import Settings
 from gateway import plugins
-from gateway.contract.clock import Clock, to_datetime, to_millis
+from gateway.contract.clock import Clock, Millis, to_datetime, to_millis
 from gateway.contract.collected import COLLECTED, read_collected
 from gateway.contract.complaint import AttachmentRef, Complaint, Kind
 from gateway.contract.draft import Address, Attachment, Draft
@@ -52,6 +52,7 @@ class Read:
     signals: tuple[str, ...]
     attachments: tuple[AttachmentRef, ...]
     acknowledge: Address | None
+    decide_ms: Millis | None
     document: bytes
     remote: tuple[Attachment, ...] = ()
     unheard: tuple[str, ...] = ()
@@ -122,6 +123,7 @@ class Reader:
             signals=tuple(signal.id for signal in complaint.verdict.signals),
             attachments=complaint.attachments,
             acknowledge=draft.acknowledge if item.version == 0 and not item.envelope.backfill else None,
+            decide_ms=to_millis(complaint.due.decide_at) if complaint.kind is Kind.COMPLAINT else None,
             document=complaint.model_dump_json(by_alias=True).encode(),
             remote=tuple(each for each in draft.attachments if each.remote and each.content is None),
             unheard=draft.unheard,

@@ -187,6 +187,7 @@ def to_registered(item: InboxItem, read: Read, duties: Sequence[NewDuty]) -> Reg
         branch=read.branch,
         document=read.document,
         duties=duties,
+        decide_ms=read.decide_ms,
     )
 
 

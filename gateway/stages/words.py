@@ -1,6 +1,7 @@
 """The words of notices, from `config/tables/notices.toml`: plain, short, in the customer's language."""
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -8,12 +9,31 @@ from gateway.contract.complaint import Complaint
 from gateway.contract.receipt import Receipt, spoken
 
 FALLBACK = "zh-Hans"
+ALARM_LINES = 30
+_UNITS = (86_400, 3_600, 60)
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
     subject: str
     body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A promise that is broken. `where` is a channel or an instance; `age_s` is how long the oldest has waited."""
+
+    promise: str
+    subject: str
+    where: str
+    state: str
+    count: int
+    age_s: int
+    limit_s: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.promise}/{self.subject}/{self.where}/{self.state}"
 
 
 class Words:
@@ -36,6 +56,19 @@ class Words:
         )
         return self._fill("warning", FALLBACK, complaint, link, reasons)
 
+    def alarm(self, alarms: Sequence[Alarm], language: str) -> Text:
+        """For staff. Names of channels and parties, counts and ages; nothing of any customer."""
+        texts = self._table["alarm"][language]
+        lines = [
+            "- "
+            + texts[alarm.promise].format(where=alarm.where, count=alarm.count, age=_say_age(alarm.age_s, texts["age"]))
+            for alarm in sorted(alarms, key=lambda alarm: (-alarm.age_s, alarm.key))[:ALARM_LINES]
+        ]
+        if len(alarms) > ALARM_LINES:
+            lines.append("- " + texts["more"].format(count=len(alarms) - ALARM_LINES))
+        facts = {**self._always, "count": len(alarms), "lines": "\n".join(lines)}
+        return Text(texts["subject"].format_map(facts), texts["body"].format_map(facts))
+
     def _fill(self, purpose: str, language: str, complaint: Complaint, link: str, reasons: str) -> Text:
         texts = self._table[purpose]
         text = texts.get(language, texts[FALLBACK])
@@ -52,3 +85,14 @@ class Words:
             "decide_by": f"{complaint.due.decide_at:%Y-%m-%d}",
         }
         return Text(text["subject"].format_map(facts), text["body"].format_map(facts))
+
+
+def _say_age(age_s: int, units: Sequence[str]) -> str:
+    """`2 d 3 h`: the two largest units that are not 0; less than a minute is one."""
+    left = max(age_s, 60)
+    said: list[str] = []
+    for size, unit in zip(_UNITS, units, strict=True):
+        count, left = divmod(left, size)
+        if count and len(said) < 2:
+            said.append(unit.format(count))
+    return " ".join(said)

@@ -24,6 +24,7 @@ from gateway.store.tables import (
     envelopes,
     history,
     inbox,
+    source_gaps,
     threads,
     tickets,
 )
@@ -141,6 +142,20 @@ PARKED_DUTIES = Statement(
     .order_by(duties.c.id)
     .limit(bindparam("limit", type_=Integer))
     .with_hint(duties, "INDEXED BY ix_duties_parked", "sqlite"),
+    ("after_id", "limit"),
+)
+GAPS = Statement(
+    select(
+        source_gaps.c.id,
+        source_gaps.c.channel,
+        source_gaps.c.stream,
+        source_gaps.c.first,
+        source_gaps.c.last,
+        source_gaps.c.since_ms,
+    )
+    .where(source_gaps.c.id > bindparam("after_id"))
+    .order_by(source_gaps.c.id)
+    .limit(bindparam("limit", type_=Integer)),
     ("after_id", "limit"),
 )
 _count = func.count()
@@ -287,7 +302,12 @@ def find_kept(channel: str, since: Millis, until: Millis, after_id: str, limit: 
 def parked(limit: int, after_id: str) -> Plan[list[Parked]]:
     envelopes_aside = yield Ask(PARKED_ENVELOPES, (after_id, limit))
     duties_parked = yield Ask(PARKED_DUTIES, (after_id, limit))
+    gaps = [
+        (gap_id, channel, "gap", f"{stream}{first} to {stream}{last} did not come", None, since_ms, 0)
+        for gap_id, channel, stream, first, last, since_ms in (yield Ask(GAPS, (after_id, limit)))
+    ]
     rows = [("envelope", row) for row in envelopes_aside] + [("duty", row) for row in duties_parked]
+    rows += [("gap", row) for row in gaps]
     rows.sort(key=lambda pair: str(pair[1][0]))
     return [
         Parked(

@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, select, update
 from gateway.contract.clock import Millis
 from gateway.states import DUTY_MOVES, ENVELOPE_MOVES, DutyState, EnvelopeState
 from gateway.store.accepting import WRITE_HISTORY
+from gateway.store.missing import dismiss_gaps
 from gateway.store.numbering import Numbering, reserve
 from gateway.store.plan import Plan, Row, Statement, ask_for, is_in, put
 from gateway.store.rows import Target
@@ -95,7 +96,7 @@ def release(ids: Sequence[str], by: str, now: Millis, numbering: Numbering) -> P
 
 
 def dismiss(ids: Sequence[str], why: str, by: str, now: Millis) -> Plan[list[bool]]:
-    """Set-aside envelopes, and duties that are parked or wait unclaimed. The reason stays in the history."""
+    """Set-aside envelopes, duties that are parked or wait unclaimed, and gaps. The reason stays in the history."""
     envelope_rows, duty_rows = yield from _find(ids)
     note = f"by {by}: {why}"
     dismissed: dict[str, Row] = {}
@@ -111,7 +112,8 @@ def dismiss(ids: Sequence[str], why: str, by: str, now: Millis) -> Plan[list[boo
                 yield from ask_for(HOLD_COMPLAINTS, [complaint_id])
                 yield from put(LET_NEXT_GO, [(complaint_id, instance)])
     yield from put(WRITE_HISTORY, list(dismissed.values()))
-    return [subject_id in dismissed for subject_id in ids]
+    gaps = yield from dismiss_gaps(ids, note, now)
+    return [subject_id in dismissed or subject_id in gaps for subject_id in ids]
 
 
 def _find(ids: Sequence[str]) -> Plan[tuple[list[Row], list[Row]]]:

@@ -70,6 +70,11 @@ def read_envelope(channel: str, received_ms: int, content: bytes, head: bytes, r
     )
 
 
+def read_source_key(head: bytes) -> str:
+    key: str = orjson.loads(head)["key"]
+    return key
+
+
 # A channel has a handful of them.
 @lru_cache(256)
 def _write_authenticity(authenticity: Authenticity) -> orjson.Fragment:

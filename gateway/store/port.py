@@ -4,14 +4,31 @@ All writes raise `StoreUnavailable` when they could not be committed (disk full,
 nothing of that write is then kept. All times are milliseconds UTC and come from the caller's clock.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from gateway.contract.clock import Millis
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
-from gateway.store.rows import Duty, InboxItem, Moved, NewDuty, Parked, Registered, Settled, Standing, Target, Trace
+from gateway.store.chain import Days, DaySum, Head, Move, Seal, Sealed, Sealing, Tally
+from gateway.store.rows import (
+    AlarmCall,
+    Balance,
+    Deadlines,
+    Duty,
+    InboxItem,
+    Missing,
+    Moved,
+    NewDuty,
+    Parked,
+    Registered,
+    Settled,
+    Standing,
+    Target,
+    Trace,
+)
 
 
 class StoreUnavailable(Exception):
@@ -150,7 +167,9 @@ class Store(Protocol):
         """
 
     async def dismiss(self, ids: Sequence[str], why: str, by: str, now: Millis) -> Sequence[bool]:
-        """Set-aside envelopes, and duties that are parked or wait unclaimed. The next step then comes to its turn."""
+        """Set-aside envelopes, duties that are parked or wait unclaimed, and gaps in what a source counts by. The next
+        step then comes to its turn.
+        """
 
     async def reread(self, result: Registered, now: Millis) -> bool:
         """Commit a new complaint version made by a replay (result.item.claim is 0), compare-and-set on the version."""
@@ -165,3 +184,60 @@ class Store(Protocol):
 
     async def totals(self) -> Sequence[Standing]:
         """The same over finished states too (may be slow): for `huiyin stats` and the conservation check."""
+
+    # --- audit -----------------------------------------------------------------------------------------------------
+
+    settle_s: float
+    """How long after a number of the history was drawn its row may still become visible. 0: rows appear in order."""
+
+    async def newest_move(self) -> int:
+        """The highest number of a row of the history that can be seen now; 0 if there is none."""
+
+    async def seal(self, upto: int, how: Sealing, now: Millis) -> Sealed:
+        """Append one block of the rows up to `upto` that are not sealed yet, or the sum of a day that is over.
+
+        At most one sealer moves the head (compare-and-set). Rows that became visible behind the head are sealed with
+        this block, and told.
+        """
+
+    async def read_head(self) -> Head | None:
+        """Where the chain stands; None: nothing is sealed yet."""
+
+    async def read_seals(self, after: int, limit: int) -> Sequence[Seal]: ...
+
+    async def read_sums(self, after: int, limit: int) -> Sequence[DaySum]: ...
+
+    async def read_moves(self, after: int, upto: int, limit: int) -> Sequence[Move]:
+        """Rows of the history in (after, upto], in order."""
+
+    async def read_late(self, block: int) -> Sequence[Move]:
+        """The rows that a block sealed belatedly, in order."""
+
+    # --- conservation ----------------------------------------------------------------------------------------------
+
+    async def check_balance(self, days: Days, *, recount: bool = False) -> Balance:
+        """The books against the tables, in one snapshot. Costs the same whatever is finished, but for a `recount`."""
+
+    async def read_books(self, days: Days, since: str, until: str) -> Counter[Tally]:
+        """The books of these days (inclusive; empty: open), with what is not sealed yet."""
+
+    # --- promises --------------------------------------------------------------------------------------------------
+
+    async def read_deadlines(self, now: Millis, within_ms: int) -> Sequence[Deadlines]:
+        """Per channel, what is undecided and must be decided before `now + within_ms`; of many only the earliest."""
+
+    async def read_missing(self, now: Millis, for_ms: int) -> Sequence[Missing]:
+        """Per channel, the numbers of its source that are missing for so long."""
+
+    async def decide(self, receipt: Receipt, by: str, now: Millis) -> bool:
+        """The bank has given its decision: the deadline is kept, and the history says `complaint.closed`. False: there
+        is no such complaint, it needs no decision, or it has one.
+        """
+
+    async def note_alarms(self, keys: Collection[str], now: Millis) -> Mapping[str, int]:
+        """These alarms stand now. Returns since when each does; one that no node has seen for a minute is solved."""
+
+    async def read_calls(self) -> Mapping[str, AlarmCall]: ...
+
+    async def move_call(self, before: AlarmCall, after: AlarmCall) -> bool:
+        """Compare-and-set. False: somebody else moved it."""

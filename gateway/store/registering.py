@@ -12,8 +12,9 @@ from gateway.states import DutyState, EnvelopeState
 from gateway.store.accepting import WRITE_HISTORY, hash_key
 from gateway.store.heads import COLUMNS, read_envelope
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, insert_into, is_in, put, word
+from gateway.store.promising import note_deadlines
 from gateway.store.rows import InboxItem, Lender, Moved, Registered, Target
-from gateway.store.settling import OWE, make_duty_row
+from gateway.store.settling import OWE, make_duty_row, note_birth
 from gateway.store.tables import complaint_versions, complaints, duties, envelopes, inbox, lenders
 
 _ACCEPTED = inbox.c.state == word(EnvelopeState.ACCEPTED)
@@ -228,6 +229,7 @@ class _Changes:
     changed: list[Row] = field(default_factory=list)
     versions: list[Row] = field(default_factory=list)
     duties: list[Row] = field(default_factory=list)
+    deadlines: list[Row] = field(default_factory=list)
     history: list[Row] = field(default_factory=list)
 
     def note(self, subject: str, subject_id: str, event: str, before: str, after: str, detail: str) -> None:
@@ -306,7 +308,11 @@ def _add_version(changes: _Changes, result: Registered, current: _Current, busy:
     changes.versions.append((complaint_id, result.version, result.event.value, now, result.item.id, result.document))
     before, after = str(version) if version else "", str(result.version)
     changes.note("complaint", complaint_id, _EVENTS[result.event], before, after, result.item.id)
-    changes.duties.extend(_owe(result, receipt, now, busy))
+    owed = list(_owe(result, receipt, now, busy))
+    changes.duties += owed
+    if result.decide_ms is not None and result.event is not Event.REREAD:
+        changes.deadlines.append((complaint_id, result.item.envelope.channel, result.decide_ms, None))
+    changes.history += [note_birth(row, now) for row in owed]
     current[number] = (complaint_id, result.version)
     return True
 
@@ -350,4 +356,5 @@ def _write(changes: _Changes) -> Plan[None]:
     yield from put(_NEXT_VERSION, changes.changed)
     yield from put(_KEEP_VERSION, changes.versions)
     yield from put(OWE, changes.duties)
+    yield from note_deadlines(changes.deadlines)
     yield from put(WRITE_HISTORY, changes.history)

@@ -76,7 +76,10 @@ class NewDuty:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
-    """One claimed inbox item turned into a complaint version. Committed as a whole or not at all."""
+    """One claimed inbox item turned into a complaint version. Committed as a whole or not at all.
+
+    `decide_ms`: by when it must be decided; None where nothing has to be (praise, a suggestion).
+    """
 
     item: InboxItem
     complaint_id: str
@@ -88,6 +91,7 @@ class Registered:
     branch: str
     document: bytes
     duties: Sequence[NewDuty] = ()
+    decide_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +221,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parked:
-    """One thing that waits for a person: a set-aside envelope or a parked duty."""
+    """One thing that waits for a person: a set-aside envelope, a parked duty, or a gap in what a source counts by."""
 
     subject: str
     id: str
@@ -242,3 +246,58 @@ class Standing:
     state: str
     count: int
     oldest_ms: Millis | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imbalance:
+    """`told` by the history, `found` in the tables. `where` is a channel, or the instance of a target."""
+
+    subject: str
+    where: str
+    state: str
+    told: int
+    found: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """`behind`: too much waits to be sealed, nothing was compared. `unsealed_ms`: when the oldest row that is not
+    sealed was written. `heard`: when each channel last had something accepted.
+    """
+
+    imbalances: Sequence[Imbalance] = ()
+    unsealed: int = 0
+    unsealed_ms: int | None = None
+    behind: bool = False
+    heard: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """What of a channel must be decided soon and is not. `first_ms`: the earliest of these deadlines."""
+
+    channel: str
+    approaching: int
+    passed: int
+    first_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """How many numbers of a channel's source are missing, and since when the first is."""
+
+    channel: str
+    count: int
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmCall:
+    """When somebody was last told of the alarms that stand. `due_ms`: not to be tried before (a pause, or another node
+    that is at it). `attempts` failed since.
+    """
+
+    recipient: str
+    told_ms: int = 0
+    due_ms: int = 0
+    attempts: int = 0

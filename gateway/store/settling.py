@@ -234,6 +234,11 @@ def make_duty_row(
     )
 
 
+def note_birth(row: Row, now: Millis) -> Row:
+    """The history of a row made by `make_duty_row`: what is owed can be counted from the history alone."""
+    return (now, "duty", row[0], "duty.owed", "", DutyState.WAITING.value, "")
+
+
 def settle(outcomes: Sequence[Settled], now: Millis) -> Plan[list[bool]]:
     claims = {row[0]: row[1:] for row in (yield from ask_for(_CLAIMS, [outcome.duty.id for outcome in outcomes]))}
     settled: list[Row] = []
@@ -291,7 +296,7 @@ def settle(outcomes: Sequence[Settled], now: Millis) -> Plan[list[bool]]:
     yield from ask_for(HOLD_COMPLAINTS, sorted({complaint_id for complaint_id, _ in finished}))
     yield from put(LET_NEXT_GO, list(finished))
     yield from put(OWE, born)
-    yield from put(WRITE_HISTORY, moves)
+    yield from put(WRITE_HISTORY, [*moves, *(note_birth(row, now) for row in born)])
     return kept
 
 

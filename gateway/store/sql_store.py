@@ -1,7 +1,8 @@
 """The Store port over Plans: what every SQL engine shares. An Engine brings transactions; this says what is in them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -9,12 +10,28 @@ from gateway.contract.clock import Clock, Millis
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
-from gateway.store import asking, deciding, registering, settling, telling
+from gateway.store import asking, conserving, deciding, missing, promising, registering, sealing, settling, telling
 from gateway.store.accepting import Call
+from gateway.store.chain import Days, DaySum, Head, Move, Seal, Sealed, Sealing, Tally
 from gateway.store.numbering import SKIPPED, Numbering, reserve
 from gateway.store.plan import Plan, Put, Statement, insert_into
 from gateway.store.port import Tell
-from gateway.store.rows import Duty, InboxItem, Moved, NewDuty, Parked, Registered, Settled, Standing, Target, Trace
+from gateway.store.rows import (
+    AlarmCall,
+    Balance,
+    Deadlines,
+    Duty,
+    InboxItem,
+    Missing,
+    Moved,
+    NewDuty,
+    Parked,
+    Registered,
+    Settled,
+    Standing,
+    Target,
+    Trace,
+)
 from gateway.store.tables import probes
 
 T = TypeVar("T")
@@ -36,7 +53,10 @@ class Engine(Protocol):
 
     def write(self, kind: str, plan: Callable[[], Plan[T]]) -> Awaitable[T]: ...
 
-    def read(self, plan: Callable[[], Plan[T]]) -> Awaitable[T]: ...
+    def read(self, plan: Callable[[], Plan[T]]) -> Awaitable[T]:
+        """All that a Plan reads is of one moment (on PostgreSQL: REPEATABLE READ), or the books would seem not to
+        balance whenever something moves between two statements.
+        """
 
 
 def tell_future(future: "asyncio.Future[T]", outcome: T | Exception) -> None:
@@ -60,6 +80,9 @@ def _probe(now: Millis) -> Plan[None]:
 
 class SqlStore:
     """Implements `gateway.store.port.Store`."""
+
+    settle_s: float = 60.0
+    """Longer than any transaction may take. An engine with one writer at a time needs none."""
 
     def __init__(self, engine: Engine, *, clock: Clock) -> None:
         self._engine = engine
@@ -176,3 +199,61 @@ class SqlStore:
 
     async def totals(self) -> Sequence[Standing]:
         return await self._engine.read(asking.totals)
+
+    async def newest_move(self) -> int:
+        return await self._engine.read(sealing.read_newest)
+
+    async def seal(self, upto: int, how: Sealing, now: Millis) -> Sealed:
+        prepared = await self._engine.read(lambda: sealing.prepare(upto, how, now))
+        if isinstance(prepared, Sealed):
+            return prepared
+        if not await self._engine.write("seal", lambda: sealing.append(prepared, how, now)):
+            return Sealed(lost=True)
+        return Sealed(
+            rows=len(prepared.moves),
+            late=[move.seq for move in prepared.late],
+            day=prepared.day_sum.day if prepared.day_sum else "",
+            number=prepared.after.number,
+        )
+
+    async def read_head(self) -> Head | None:
+        return await self._engine.read(sealing.read_head)
+
+    async def read_seals(self, after: int, limit: int) -> Sequence[Seal]:
+        return await self._engine.read(lambda: sealing.read_seals(after, limit))
+
+    async def read_sums(self, after: int, limit: int) -> Sequence[DaySum]:
+        return await self._engine.read(lambda: sealing.read_sums(after, limit))
+
+    async def read_moves(self, after: int, upto: int, limit: int) -> Sequence[Move]:
+        return await self._engine.read(lambda: sealing.read_moves(after, upto, limit))
+
+    async def read_late(self, block: int) -> Sequence[Move]:
+        return await self._engine.read(lambda: sealing.read_late(block))
+
+    async def check_balance(self, days: Days, *, recount: bool = False) -> Balance:
+        return await self._engine.read(lambda: conserving.check_balance(days, recount=recount))
+
+    async def read_books(self, days: Days, since: str, until: str) -> Counter[Tally]:
+        return await self._engine.read(lambda: conserving.read_books(days, since, until))
+
+    async def read_deadlines(self, now: Millis, within_ms: int) -> Sequence[Deadlines]:
+        return await self._engine.read(lambda: promising.read_deadlines(now, within_ms))
+
+    async def read_missing(self, now: Millis, for_ms: int) -> Sequence[Missing]:
+        return await self._engine.read(lambda: missing.read_missing(now, for_ms))
+
+    async def decide(self, receipt: Receipt, by: str, now: Millis) -> bool:
+        number = self._engine.numbering.read(receipt)
+        return await self._engine.write("decide", lambda: promising.decide(number, by, now))
+
+    async def note_alarms(self, keys: Collection[str], now: Millis) -> Mapping[str, int]:
+        if not keys and not await self._engine.read(promising.has_alarms):
+            return {}  # nearly always: nothing is written
+        return await self._engine.write("alarm", lambda: promising.note_alarms(keys, now))
+
+    async def read_calls(self) -> Mapping[str, AlarmCall]:
+        return await self._engine.read(promising.read_calls)
+
+    async def move_call(self, before: AlarmCall, after: AlarmCall) -> bool:
+        return await self._engine.write("alarm", lambda: promising.move_call(before, after))

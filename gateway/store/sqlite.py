@@ -32,6 +32,8 @@ READERS = 2
 class SqliteStore(SqlStore):
     """`queue_limit`: accepts that may wait for their commit. `min_free_mb`: below it nothing more is accepted."""
 
+    settle_s = 0.0
+
     def __init__(self, url: str, *, clock: Clock, queue_limit: int = 5_000, min_free_mb: int = 64) -> None:
         engine = SqliteEngine(url, clock=clock, queue_limit=queue_limit, min_free_mb=min_free_mb)
         super().__init__(engine, clock=clock)

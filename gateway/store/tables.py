@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0005"
+REVISION = "0006"
 """The revision of the migrations that this code works on."""
 
 metadata = MetaData(
@@ -219,4 +219,145 @@ probes = Table(
     metadata,
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("at_ms", BigInteger, nullable=False),
+)
+
+# --- audit: see sealing.py and docs/audit.md -----------------------------------------------------------------------
+
+seals = Table(
+    "seals",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("first_seq", BigInteger, nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("rows", Integer, nullable=False),
+    # Rows behind the head that became visible only later, and are sealed with this block.
+    Column("late", Integer, nullable=False),
+    # Numbers between the last block and this one's end that no row has, as `5-9,12`.
+    Column("gaps", Text, nullable=False),
+    Column("sealed_ms", BigInteger, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    # Four bytes per row, to say which row was changed. The proof is the digest.
+    Column("checks", LargeBinary, nullable=False),
+    _index_where("ix_seals_gaps", "gaps <> ''", "number"),
+)
+
+chain = Table(
+    "chain",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    # The last daily sum, and what has come since: its day, its blocks and its counts.
+    Column("sums", BigInteger, nullable=False),
+    Column("summed", BigInteger, nullable=False),
+    Column("day", String(10), nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("counts", Text, nullable=False),
+    Column("sum_signature", Text, nullable=False),
+    Column("signature", Text, nullable=False),
+)
+
+sums = Table(
+    "sums",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("day", String(10), nullable=False),
+    Column("first_block", BigInteger, nullable=False),
+    Column("last_block", BigInteger, nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("counts", Text, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("signature", Text, nullable=False),
+)
+
+late_rows = Table(
+    "late_rows",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("block", BigInteger, nullable=False),
+    Column("found_ms", BigInteger, nullable=False),
+)
+
+tallies = Table(
+    "tallies",
+    metadata,
+    # The day the envelope came, or the duty was born; empty: all days.
+    Column("day", String(10), primary_key=True),
+    Column("subject", String(8), primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("instance", Text, primary_key=True),
+    # A state, or `came`.
+    Column("state", String(12), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+heard = Table(
+    "heard",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("last_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# --- promises: see promising.py ------------------------------------------------------------------------------------
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+alarm_calls = Table(
+    "alarm_calls",
+    metadata,
+    # The notice and the address, hashed: who is on duty stands in the settings only.
+    Column("recipient", String(32), primary_key=True),
+    Column("told_ms", BigInteger, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+deadlines = Table(
+    "deadlines",
+    metadata,
+    _id("complaint_id", primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("decide_ms", BigInteger, nullable=False),
+    # When somebody said that it is decided.
+    Column("decided_ms", BigInteger),
+    _index_where("ix_deadlines_open", "decided_ms IS NULL", "decide_ms", "channel"),
+    sqlite_with_rowid=False,
+)
+
+# --- what a source counts by: see missing.py ---------------------------------------------------------------------
+
+source_streams = Table(
+    "source_streams",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("stream", Text, primary_key=True),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+source_gaps = Table(
+    "source_gaps",
+    metadata,
+    _id("id", primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    Index("ix_source_gaps_place", "channel", "stream", "first"),
+    sqlite_with_rowid=False,
 )

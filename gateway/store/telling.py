@@ -11,7 +11,7 @@ from gateway.states import DutyState
 from gateway.store.accepting import WRITE_HISTORY, hash_key
 from gateway.store.plan import Ask, Plan, Statement, put, word
 from gateway.store.rows import Duty, NewDuty, Target
-from gateway.store.settling import OWE, make_duty_row, read_duties
+from gateway.store.settling import OWE, make_duty_row, note_birth, read_duties
 from gateway.store.tables import complaints, duties, threads
 
 # In the words of the indexes, or they would not be used.
@@ -89,6 +89,7 @@ def undelivered(duty: Duty, code: str, then: NewDuty | None, now: Millis) -> Pla
             now=now,
         )
         yield from put(OWE, [row])
+        yield from put(WRITE_HISTORY, [note_birth(row, now)])
     return True
 
 
@@ -111,4 +112,5 @@ def owe(receipt: Receipt, number: int, owed: Sequence[NewDuty], now: Millis) -> 
         if duty.target is not Target.SYSTEM
     ]
     yield from put(OWE, rows)
+    yield from put(WRITE_HISTORY, [note_birth(row, now) for row in rows])
     return True

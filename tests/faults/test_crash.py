@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from gateway.ops.killpoints import POINTS
-from tests.running import KEY, gateway, read_ledger, wait_for_ledger, write_config
+from tests.running import KEY, gateway, read_ledger, run_cli, wait_for_ledger, write_config
 
 CRASHES = int(os.environ.get("HUIYIN_CRASHES", "100"))
 CLIENTS = 8
@@ -61,6 +61,14 @@ def check_ledger(data: Path, caller: Caller) -> None:
     assert max(per_call.values(), default=1) == 1, "one call became two complaints"
 
 
+def check_history(data: Path, config: str) -> None:
+    """Of a gateway that was stopped: the chain holds to the last row, and everything is where the history says."""
+    for command in (("audit", "verify"), ("conservation", "--recount")):
+        ran = run_cli(*command, "--config", config, "--data", str(data))
+        assert ran.returncode == 0, ran.stderr
+        assert "not sealed" not in ran.stdout
+
+
 def crash_at_random(data: Path, caller: Caller, draw: random.Random) -> None:
     async def load_and_kill(url: str) -> None:
         pushing = asyncio.create_task(caller.push_until_it_dies(url))
@@ -77,8 +85,10 @@ def test_nothing_acknowledged_is_lost_or_doubled_when_the_gateway_is_killed_at_r
     for _ in range(CRASHES):
         crash_at_random(tmp_path, caller, draw)
     assert len(caller.acknowledged) >= CRASHES, "the load was too small to prove anything"
-    with gateway(tmp_path, "--config", str(write_config(tmp_path))):
+    with gateway(tmp_path, "--config", str(write_config(tmp_path))) as running:
         check_ledger(tmp_path, caller)
+        assert running.stop() == 0
+    check_history(tmp_path, str(write_config(tmp_path)))
 
 
 NAMED = [name for name in POINTS if not name.startswith(("notify.", "collect."))]
@@ -92,6 +102,8 @@ def test_nothing_acknowledged_is_lost_or_doubled_when_the_gateway_is_killed_at(n
         with gateway(tmp_path, "--config", config, environment={"HUIYIN_KILL_AT": f"{name}:{nth}"}) as running:
             asyncio.run(asyncio.wait_for(caller.push_until_it_dies(running.url), 60))
             assert running.process.wait(10) == -9, "the point was never reached"
-    with gateway(tmp_path, "--config", config):
+    with gateway(tmp_path, "--config", config) as running:
         check_ledger(tmp_path, caller)
+        assert running.stop() == 0
+    check_history(tmp_path, config)
     assert read_ledger(tmp_path) or not caller.acknowledged

@@ -106,6 +106,9 @@ def bank(tmp_path: Path) -> Bank:
         ("qr", "F0591001", "--format", "svg,docx"),
         ("normalize", "hotline"),
         ("parked", "--colour"),
+        ("audit",),
+        ("audit", "verify", "--from", "yesterday"),
+        ("conservation", "--format", "xml"),
     ],
 )
 def test_wrong_usage_is_said_with_the_usage_and_ends_with_2(arguments: tuple[str, ...]) -> None:
@@ -123,6 +126,9 @@ def test_wrong_usage_is_said_with_the_usage_and_ends_with_2(arguments: tuple[str
         (("parked",), "there is no store at"),
         (("replay", "--channel", "95561"), "there is no store at"),
         (("release", "x"), "there is no store at"),
+        (("audit", "export"), "there is no store at"),
+        (("conservation",), "there is no store at"),
+        (("decided", "not-a-number"), "twelve digits"),
         (("import", "nowhere", "{file}"), "'nowhere' is not in the settings"),
         (("import", "95561", "/no/such/file"), "there is no file /no/such/file"),
         (("import", "95561", "{file}", "--format", "docx"), "reads the formats"),

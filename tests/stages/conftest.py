@@ -19,6 +19,7 @@ from gateway.contract.receipt import Receipt
 from gateway.stages.notify import Notify
 from gateway.stages.reading import Reader, open_reader
 from gateway.stages.register import Planner, Register
+from gateway.stages.seal import Sealer, make_signer
 from gateway.stages.words import Words
 from gateway.stages.workers import Workers
 from gateway.store.rows import DutyFacts
@@ -144,6 +145,10 @@ class House:
             answer_for=lambda receipt: f"https://echo.bank.example/a/{receipt}",
             repeat=self.planner.plan_repeat,
         )
+
+    async def seal(self) -> None:
+        """As the gateway does beside the sweep."""
+        await Sealer(self.store, self.bench.clock, make_signer(bytes(32)), "Asia/Shanghai").finish(5)
 
     def advance(self, seconds: float) -> None:
         self.bench.clock.now = Millis(self.bench.clock.now + round(seconds * 1000))

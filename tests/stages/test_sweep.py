@@ -17,8 +17,10 @@ PROMISES = PromiseSettings()
 
 async def sweep(bank: House) -> set[tuple[str, str, str]]:
     """(promise, subject, state) of every alarm."""
+    with capture_logs():
+        await bank.seal()
     with capture_logs() as logs:
-        await Sweep(bank.store, bank.bench.clock, PROMISES).work()
+        await Sweep(bank.store, bank.bench.clock, PROMISES, "Asia/Shanghai").work()
     assert all(line["event"] == "promise.broken" for line in logs)
     return {(line["promise"], line["subject"], line["state"]) for line in logs}
 

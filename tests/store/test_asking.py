@@ -64,6 +64,8 @@ async def test_trace_tells_the_whole_life_of_a_receipt(store: SqlStore):
     assert [(h.subject, h.event, h.before, h.after) for h in trace.history] == [
         ("envelope", "envelope.accepted", "", "accepted"),
         ("complaint", "complaint.registered", "", "1"),
+        ("duty", "duty.owed", "", "waiting"),
+        ("duty", "duty.owed", "", "waiting"),
         ("envelope", "envelope.registered", "accepted", "registered"),
         ("duty", "duty.later", "waiting", "waiting"),
         ("duty", "duty.done", "waiting", "done"),

@@ -3,16 +3,20 @@ import stat
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
+from gateway.states import DutyState, EnvelopeState
 from gateway.store.migrate import current_revision, migrate
 from gateway.store.port import SchemaMismatch, StoreUnavailable
+from gateway.store.rows import Moved, Settled, Target
 from gateway.store.tables import REVISION, metadata
-from tests.store.conftest import Bench, on_sqlite
+from tests.store.chains import seal_all, verify
+from tests.store.conftest import LEASE, NOW, Bench, make_duty, make_envelope, on_sqlite, register_one
 
 
 def set_revision(path: Path, revision: str) -> None:
@@ -100,3 +104,84 @@ async def test_a_file_that_is_no_database_is_refused_in_words(tmp_path: Path):
 def test_only_a_sqlite_file_is_taken(url: str):
     with pytest.raises(ValueError, match="sqlite:///path"):
         current_revision(url)
+
+
+# --- from the versions before --------------------------------------------------------------------------------------
+
+TABLES_OF_0001 = (
+    "numbering",
+    "envelopes",
+    "inbox",
+    "threads",
+    "cursors",
+    "complaints",
+    "complaint_versions",
+    "duties",
+    "tickets",
+    "history",
+)
+
+
+async def fill_as_0001(bench: Bench, old: Bench) -> None:
+    """`old` becomes a database of 0001 with the rows that this history left there then."""
+    store = await bench.open()
+    await register_one(store, make_duty(), make_duty("attach"))
+    await store.accept([make_envelope("k2"), make_envelope("k3")])
+    aside, _ = await store.claim_inbox(2, NOW, LEASE)
+    await store.register([Moved(item=aside, state=EnvelopeState.SET_ASIDE, code="odd")], NOW)
+    (duty,) = await store.claim_duties(Target.SYSTEM, "ledger", 10, NOW, LEASE)
+    await store.settle([Settled(duty=duty, state=DutyState.DONE, ticket="T-1")], NOW)
+    await store.close()
+    engine = create_engine(old.url, isolation_level="AUTOCOMMIT")
+    config = Config()
+    config.set_main_option("script_location", "gateway.store:migrations")
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql("ATTACH DATABASE ? AS new", (str(bench.path),))
+        for table in TABLES_OF_0001:
+            condition = "WHERE event <> 'duty.owed'" if table == "history" else ""
+            connection.exec_driver_sql(f"DELETE FROM main.{table}")
+            columns = ", ".join(
+                f'"{row[1]}"' for row in connection.exec_driver_sql(f"PRAGMA main.table_info({table})").all()
+            )
+            connection.exec_driver_sql(
+                f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table} {condition}"
+            )
+    engine.dispose()
+
+
+async def test_a_store_filled_by_0001_is_upgraded_with_all_its_rows_and_its_history_is_sealed(
+    bench: Bench, tmp_path: Path
+):
+    old = Bench(tmp_path / "old.db")
+    await fill_as_0001(bench, old)
+    assert current_revision(old.url) == "0001"
+    with pytest.raises(SchemaMismatch, match="huiyin migrate"):
+        await old.open()
+    before = {table: old.query(f"SELECT * FROM {table}") for table in TABLES_OF_0001}
+    widths = {table: len(old.query(f"PRAGMA table_info({table})")) for table in TABLES_OF_0001}
+    migrate(old.url)
+    assert current_revision(old.url) == REVISION
+    after = {
+        # New columns stand behind the old ones.
+        table: [row[: widths[table]] for row in old.query(f"SELECT * FROM {table}")]
+        for table in TABLES_OF_0001
+    }
+    born = after["history"][len(before["history"]) :]
+    assert {**after, "history": after["history"][: len(before["history"])]} == before
+    assert sorted(row[3] for row in born) == sorted(row[0] for row in before["duties"])
+    assert {row[4] for row in born} == {"duty.owed"}
+    store = await old.open()
+    await seal_all(store)
+    assert (await verify(store)).rows == len(after["history"])
+    assert old.query("SELECT subject, state, count FROM tallies WHERE day = '' AND count ORDER BY subject, state") == [
+        ("envelope", "accepted", 1),
+        ("envelope", "came", 3),
+        ("envelope", "registered", 1),
+        ("envelope", "set_aside", 1),
+        ("system", "came", 2),
+        ("system", "done", 1),
+        ("system", "waiting", 1),
+    ]
+    await old.close()

@@ -14,6 +14,7 @@ from adapters.hotline.simulator import CURRENT, PREVIOUS, SETTINGS, push, sign
 from gateway.contract.call import Call
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.errors import Refused
+from gateway.contract.ports import SourceNumber
 from gateway.contract.receipt import make_receipt
 from tests.contract.house import START, make_house
 
@@ -221,3 +222,25 @@ def test_a_signed_vcon_says_that_its_own_signature_is_unverified() -> None:
     assert "unverified" in envelope.authenticity.detail
     assert envelope.thread is not None
     assert envelope.thread.key == "call:018e3e72-e1a8-8b8f-b535-f0195890e152"
+
+
+@pytest.mark.parametrize(
+    ("source_key", "found"),
+    [
+        ("call:20261126-0042:" + "0" * 32, SourceNumber("20261126-", 42)),
+        ("key:20261126-0042", SourceNumber("20261126-", 42)),
+        ("call:x20261126-0042:" + "0" * 32, None),
+        ("sha256:20261126-0042", None),
+        ("", None),
+    ],
+)
+def test_a_call_id_that_counts_tells_its_number(source_key: str, found: SourceNumber | None) -> None:
+    counting = make_hotline(call_numbers="(?P<stream>[0-9]{8}-)(?P<number>[0-9]+)")
+    assert counting.find_number(source_key) == found
+    assert make_hotline().find_number(source_key) is None
+
+
+@pytest.mark.parametrize("pattern", ["(", "[0-9]+"])
+def test_a_pattern_without_a_number_refuses_to_start(pattern: str) -> None:
+    with pytest.raises(ValidationError, match="call_numbers"):
+        make_hotline(call_numbers=pattern)

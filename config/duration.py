@@ -1,0 +1,22 @@
+"""Lengths of time as people write them: `90s`, `15m`, `2h`, `1d`, or a number of seconds."""
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+_FORM = re.compile(r"(\d+)\s*([smhd]?)")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def read_duration(value: object) -> object:
+    """Text -> seconds; anything else is left to the type. Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    found = _FORM.fullmatch(value.strip())
+    if found is None:
+        raise ValueError("write it like 90s, 15m, 2h or 1d")
+    return int(found[1]) * _SECONDS[found[2]]
+
+
+Seconds = Annotated[int, BeforeValidator(read_duration), Field(ge=0)]
