@@ -62,6 +62,11 @@ def upgrade(connection: Connection) -> str:
     current = _read_revision(connection)
     if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
         raise SchemaMismatch(_say_newer(current))
+    if current is not None and not inspect(connection).has_table("numbering"):
+        raise SchemaMismatch(
+            "the database was begun by a version before the first release and cannot be brought forward; "
+            "keep it aside and let the gateway begin a new one"
+        )
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     return str(getattr(scripts.get_revision("head").module, "serves", REVISION))

@@ -71,6 +71,17 @@ async def test_a_newer_database_is_refused_by_migrate_and_by_open(bench: Bench):
 
 
 @on_sqlite
+def test_a_database_from_before_the_first_release_is_kept_as_it_is_and_refused(bench: Bench):
+    set_revision(bench.path, "0001")
+    with sqlite3.connect(bench.path) as connection:
+        connection.execute("DROP TABLE numbering")
+    before = bench.query("SELECT name, sql FROM sqlite_master ORDER BY name")
+    with pytest.raises(SchemaMismatch, match="first release"):
+        migrate(bench.url)
+    assert bench.query("SELECT name, sql FROM sqlite_master ORDER BY name") == before
+
+
+@on_sqlite
 async def test_an_older_database_is_told_to_migrate(bench: Bench):
     set_revision(bench.path, "0000")
     with pytest.raises(SchemaMismatch, match="huiyin migrate"):
