@@ -25,6 +25,7 @@ from gateway.stages.sweep import Sweep
 from gateway.stages.words import ALARM_LINES, Alarm, Words
 from tests.stages.conftest import CALM, DUTY, HEAD, URGENT, House, OpenHouse, Post, make_call
 from tests.store.chains import tamper
+from tests.store.conftest import on_sqlite
 
 ZONE = "Asia/Shanghai"
 LANGUAGES = ("zh-Hans", "zh-Hant", "en", "ar")
@@ -313,6 +314,7 @@ async def test_a_channel_that_cannot_tell_its_number_keeps_nothing_from_being_se
     assert [line["event"] for line in logs] == ["number.unfound"]
 
 
+@on_sqlite
 async def test_one_watch_that_fails_does_not_end_the_others(open_bank: OpenHouse):
     bank = open_bank(notices={"duty": Post()})
     await leave(bank)

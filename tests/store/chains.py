@@ -49,7 +49,11 @@ async def find_break(store: SqliteStore, signer: Signer | None = SIGNER, since: 
 
 
 def tamper(bench: Bench, *statements: str, values: Sequence[object] = ()) -> None:
-    """As somebody with the database file and SQL would."""
+    """As somebody with the database and SQL would."""
+    if bench.is_postgres:
+        for statement in statements:
+            assert bench.query(f"{statement} RETURNING 1", *values), f"nothing was changed by {statement}"
+        return
     with sqlite3.connect(bench.path) as connection:
         for statement in statements:
             done = connection.execute(statement, values)

@@ -13,7 +13,7 @@ from gateway.store.sealing import TALLIES
 from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite_connection import connect, explain
 from tests.store.chains import DAY_MS, DAYS, live, seal_all, tamper
-from tests.store.conftest import LEASE, NOW, Bench, make_duty, make_envelope, make_registered, register_one
+from tests.store.conftest import LEASE, NOW, Bench, make_duty, make_envelope, make_registered, on_sqlite, register_one
 
 DAY, NEXT_DAY = "2025-06-15", "2025-06-16"
 
@@ -254,6 +254,7 @@ async def test_with_a_long_tail_nothing_is_compared_and_that_is_said(
     assert (await store.check_balance(DAYS)).imbalances
 
 
+@on_sqlite
 async def test_the_check_reads_one_row_per_channel_target_and_state_however_many_days_there_are(
     store: SqliteStore, bench: Bench
 ):

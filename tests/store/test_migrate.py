@@ -162,10 +162,11 @@ async def fill_as_0001(bench: Bench, old: Bench) -> None:
     engine.dispose()
 
 
+@on_sqlite
 async def test_a_store_filled_by_0001_is_upgraded_with_all_its_rows_and_its_history_is_sealed(
     bench: Bench, tmp_path: Path
 ):
-    old = Bench(tmp_path / "old.db")
+    old = Bench(f"sqlite:///{tmp_path / 'old.db'}")
     await fill_as_0001(bench, old)
     assert current_revision(old.url) == "0001"
     with pytest.raises(SchemaMismatch, match="huiyin migrate"):

@@ -9,7 +9,7 @@ from gateway.store.missing import GAP_AROUND, HIGHEST
 from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite_connection import connect, explain
 from tests.store.chains import DAYS, SIGNER, find_break, seal_all
-from tests.store.conftest import NOW, Bench, make_envelope
+from tests.store.conftest import NOW, Bench, make_envelope, on_sqlite
 
 
 def find_number(source_key: str) -> SourceNumber | None:
@@ -122,6 +122,7 @@ async def test_a_gap_waits_for_a_person_who_may_say_why_it_is_none(store: Sqlite
     assert read_gaps(bench) == [], "what comes after all is kept as anything is"
 
 
+@on_sqlite
 def test_a_gap_is_found_by_its_place(bench: Bench):
     connection = connect(bench.path, write=False)
     (line,) = explain(connection, GAP_AROUND)

@@ -13,7 +13,7 @@ from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite_connection import connect, explain
 from gateway.store.verifying import Broken, verify_chain
 from tests.store.chains import DAY_MS, DAYS, HOW, SIGNER, find_break, seal_all, tamper, verify
-from tests.store.conftest import NOW, Bench, make_duty, make_envelope, register_one
+from tests.store.conftest import NOW, Bench, make_duty, make_envelope, on_sqlite, register_one
 
 MINUTE = 60_000
 MIDNIGHT = 1_750_003_200_000
@@ -84,6 +84,7 @@ async def test_many_sealers_at_once_leave_one_chain(store: SqliteStore, bench: B
     assert bench.query("SELECT count FROM tallies WHERE day = '' AND state = 'came'") == [(90,)]
 
 
+@on_sqlite
 async def test_numbers_that_no_row_has_are_named_and_a_row_that_appears_there_late_is_told_and_sealed(
     store: SqliteStore, bench: Bench
 ):
@@ -124,6 +125,7 @@ async def test_a_late_row_that_is_sealed_while_the_chain_is_checked_is_no_break(
     assert (found.blocks, found.rows, found.late) == (1, 2, 0)
 
 
+@on_sqlite
 async def test_a_late_row_cannot_be_forged_changed_or_taken_away(store: SqliteStore, bench: Bench):
     for seq in (1, 2, 5):
         write_row(bench, seq)
@@ -160,6 +162,7 @@ async def test_a_late_row_cannot_be_forged_changed_or_taken_away(store: SqliteSt
         assert await find_break(store) == "", "the test itself put everything back"
 
 
+@on_sqlite
 async def test_gaps_are_watched_for_many_blocks_and_later_a_row_there_counts_as_put_in(
     store: SqliteStore, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ):
@@ -269,6 +272,7 @@ def test_a_time_beyond_all_calendars_has_a_day_too(at: int):
 # --- cost ----------------------------------------------------------------------------------------------------------
 
 
+@on_sqlite
 def test_reading_rows_to_seal_walks_the_history_by_number_and_everything_else_by_key(bench: Bench):
     connection = connect(bench.path, write=False)
     plan = explain(connection, MOVES_BETWEEN)
