@@ -1,6 +1,7 @@
 """Pictures, voices and videos: fetched from the simulated WeChat server into a real store, and told to the complaint."""
 
 import asyncio
+import copy
 import hashlib
 import json
 from collections.abc import AsyncIterator
@@ -177,7 +178,8 @@ async def running(bench: Bench, tmp_path: Path, request: pytest.FixtureRequest) 
     clock = ManualClock()
     bench.clock = clock  # type: ignore[assignment]
     store = await bench.open()
-    ear = getattr(request, "param", None)
+    # A parameter is one object for both engines.
+    ear = copy.deepcopy(getattr(request, "param", None))
     async with serving(clock) as (wechat, _):
         bank = Bank(wechat, clock, tmp_path, store, ear)
         intake = Intake(

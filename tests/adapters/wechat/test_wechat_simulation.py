@@ -19,7 +19,7 @@ from gateway.contract.errors import Misconfigured
 from gateway.intake.accept import Acceptance
 from gateway.intake.server import Intake
 from tests.contract.house import ManualClock
-from tests.store.conftest import Bench
+from tests.store.conftest import Bench, on_sqlite
 
 FORMS = ("xml", "json")
 
@@ -94,6 +94,7 @@ async def test_an_event_is_answered_in_silence(door: Door):
     assert (pushed.answered, pushed.words) == (True, "")
 
 
+@on_sqlite
 async def test_a_slow_store_brings_retries_and_one_number_each(door: Door):
     """Another process holds the database longer than WeChat waits."""
     door.open_pusher(limit_s=0.4)
@@ -110,6 +111,7 @@ async def test_a_slow_store_brings_retries_and_one_number_each(door: Door):
     assert door.count_kept() == 10
 
 
+@on_sqlite
 async def test_three_times_without_an_answer_the_customer_reads_that_the_account_is_away(door: Door):
     door.open_pusher(limit_s=0.2)
     holder = sqlite3.connect(door.bench.path, isolation_level=None)
