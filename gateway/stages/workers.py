@@ -23,7 +23,11 @@ from gateway.store.rows import InboxItem, Moved
 Outcome = Read | Moved | Exception
 QUIET_S = 60.0
 CHUNK = 25
+LARGE = 8
 LARGE_BATCHES = 3
+"""So many batches of at least `LARGE` in a row are a backlog. Whoever waits for each answer before the next push, with some
+connections, makes batches no larger than that, and a thread that reads them would keep the door from answering.
+"""
 NICE = 5
 """How far a worker steps back for the intake where both want the same core."""
 
@@ -44,7 +48,7 @@ class Workers:
 
     async def read(self, items: Sequence[InboxItem]) -> Sequence[Outcome]:
         """One outcome per item, in order. An Exception is a bug in a rule or an adapter, not the item's fault alone."""
-        self._large_batches = self._large_batches + 1 if len(items) >= CHUNK else 0
+        self._large_batches = self._large_batches + 1 if len(items) >= LARGE else 0
         backlog = self._large_batches >= LARGE_BATCHES
         if self._count and (backlog or self._pool):
             self._last_use = asyncio.get_running_loop().time() if backlog else self._last_use
