@@ -34,6 +34,8 @@ CAREFUL_GROUPS = 16
 """Groups that look every key up after one in which a known key came again."""
 GROUP_LIMIT = 256
 """Jobs in one transaction: bounds how long the first of them waits for the last."""
+_SHORT_ENVELOPES, _SHORT_BYTES = 64, 256 * 1024
+"""What may be written in the event loop's thread: 2 to 4 ms of statements."""
 _BUSY_PAUSE_S = 0.005
 
 
@@ -153,15 +155,17 @@ class GroupWriter:
         self._queue.put(_Group(jobs, is_ready=self._are_short(jobs) and self._prepare(jobs)))
 
     def _are_short(self, jobs: Sequence[_Job]) -> bool:
-        """Accepts alone, not more than a group's worth, whose rows all go to the last pages of their tables."""
-        wanted = 0
+        """Accepts alone, few and small, whose rows all go to the last pages of their tables."""
+        wanted = size = 0
         for job in jobs:
             if job.call is None or not all(envelope.sequential for envelope in job.call.envelopes):
                 return False
             wanted += len(job.call.envelopes)
+            size += sum([len(envelope.raw) for envelope in job.call.envelopes])
         return (
             self._stock is not None
-            and wanted <= min(GROUP_LIMIT, len(self._stock))
+            and wanted <= min(_SHORT_ENVELOPES, len(self._stock))
+            and size <= _SHORT_BYTES
             and self._groups_without_hope == 0
             and not self.checkpoint_wanted
         )
