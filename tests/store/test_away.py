@@ -300,7 +300,7 @@ async def test_cut_off_in_the_middle_of_a_commit_the_caller_does_not_know_and_it
     assert [accepted.duplicate for accepted in again] == [committed] * 10
     if committed:
         assert [accepted.receipt for accepted in again] == [kept[f"k{n}"] for n in range(10)]
-    assert bench.query("SELECT count(*), count(DISTINCT key) FROM envelopes") == [(11, 11)]
+    assert bench.query("SELECT count(*), count(DISTINCT key) FROM inbox") == [(11, 11)]
 
 
 @on_postgres
