@@ -218,7 +218,11 @@ def _assign_matters(fresh: Sequence[_Entry], stock: Stock, *, hopeful: bool) -> 
     last_parts = yield from _find_last_parts(list(numbers))
     matters = {receipt: _Matter(receipt, n, last_parts[n]) for n, receipt in numbers.items() if n in last_parts}
     for key, receipt, _, last_ms, ended in rows:
-        open_threads[key] = _OpenThread(matters[receipt], last_ms, bool(ended), is_new=False)
+        # A matter that is forgotten cannot be added to: what comes now begins a new one.
+        matter = matters.get(receipt)
+        open_threads[key] = _OpenThread(
+            matter or _Matter(None, None, 0), last_ms, bool(ended or not matter), is_new=False
+        )
 
     opened: list[_Matter] = []
     for entry, envelope, key in keyed:
@@ -253,8 +257,8 @@ def _is_open(found: _OpenThread, thread: Thread, received_at: Millis) -> bool:
 
 
 def _find_last_parts(numbers: Sequence[int]) -> Plan[dict[int, int]]:
-    """The numbers among these that were given, with the place of the last envelope under each. They are held first, so
-    that no other node adds to them or registers what was added before this transaction has ended.
+    """The numbers among these that were given and are not forgotten, with the place of the last envelope under each. They
+    are held first, so that no other node adds to them or registers what was added before this transaction has ended.
     """
     yield from ask_for(_HOLD_UNREGISTERED, numbers)
     yield from ask_for(_HOLD_REGISTERED, numbers)

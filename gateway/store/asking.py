@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from sqlalchemy import Integer, bindparam, func, or_, select
 
 from gateway.contract.clock import Millis
-from gateway.contract.envelope import Envelope
 from gateway.contract.ports import Event
 from gateway.contract.receipt import Receipt
 from gateway.states import DutyState, EnvelopeState
 from gateway.store.accepting import UNREGISTERED, hash_key
 from gateway.store.heads import COLUMNS, read_envelope
+from gateway.store.months import find_month_of
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, is_in, word
 from gateway.store.rows import DutyFacts, EnvelopeFacts, HistoryRow, Parked, Standing, Target, Trace
 from gateway.store.settling import PARKED, WAITING
@@ -36,17 +36,17 @@ _CURSOR = Statement(select(cursors.c.cursor).where(cursors.c.channel == bindpara
 _MATTER = Statement(select(threads.c.receipt).where(threads.c.key == bindparam("key")), ("key",))
 _ENVELOPE_FACTS = select(
     inbox.c.part,
-    envelopes.c.id,
+    inbox.c.id,
     inbox.c.state,
     inbox.c.code,
     inbox.c.detail,
     *COLUMNS,
-).join_from(envelopes, inbox, inbox.c.id == envelopes.c.id)
+).join_from(inbox, envelopes, envelopes.c.id == inbox.c.id, isouter=True)
 UNREGISTERED_ENVELOPES = Statement(
     _ENVELOPE_FACTS.where(inbox.c.number == bindparam("number"), UNREGISTERED), ("number",)
 )
 REGISTERED_ENVELOPES = Statement(
-    _ENVELOPE_FACTS.join(complaint_versions, complaint_versions.c.envelope_id == envelopes.c.id).where(
+    _ENVELOPE_FACTS.join(complaint_versions, complaint_versions.c.envelope_id == inbox.c.id).where(
         complaint_versions.c.complaint_id == bindparam("id"), complaint_versions.c.event != word(Event.REREAD)
     ),
     ("id",),
@@ -102,6 +102,7 @@ _HISTORY = Statement(
 )
 _KEPT = Statement(
     select(inbox.c.id)
+    .join_from(inbox, envelopes, envelopes.c.id == inbox.c.id)
     .where(
         inbox.c.id > bindparam("after_id"),
         or_(inbox.c.channel == bindparam("channel"), bindparam("channel") == word("")),
@@ -226,7 +227,7 @@ def trace(receipt: Receipt, number: int) -> Plan[Trace | None]:
     complaint_id: str | None = found[0][0] if found else None
     if complaint_id:
         kept += yield Ask(REGISTERED_ENVELOPES, (complaint_id,))
-    if not kept:
+    if not kept and not complaint_id:
         return None
     kept.sort()
     versions: list[Row] = []
@@ -236,15 +237,15 @@ def trace(receipt: Receipt, number: int) -> Plan[Trace | None]:
         versions = yield Ask(_VERSIONS, (complaint_id,))
         owed = yield Ask(_DUTIES, (complaint_id,))
         numbers = yield Ask(_TICKETS, (complaint_id,))
-    subjects = [row[1] for row in kept] + [row[0] for row in owed] + ([complaint_id] if complaint_id else [])
+    subjects = [row[1] for row in kept] + [row[0] for row in owed]
+    if complaint_id:
+        subjects += [complaint_id] if versions else [complaint_id, find_month_of(complaint_id)]
     moves = yield from ask_for(_HISTORY, subjects)
+    told = [_describe_envelope(*row) for _, *row in kept]
     return Trace(
         receipt=receipt,
         complaint_id=complaint_id,
-        envelopes=[
-            _describe_envelope(envelope_id, state, code, detail, read_envelope(*columns))
-            for _, envelope_id, state, code, detail, *columns in kept
-        ],
+        envelopes=told,
         versions=[(version, Event(event), at_ms, document) for version, event, at_ms, document in versions],
         duties=[_read_duty_facts(row) for row in owed],
         tickets={row[0]: row[1] for row in numbers},
@@ -254,10 +255,39 @@ def trace(receipt: Receipt, number: int) -> Plan[Trace | None]:
             )
             for row in sorted(moves)
         ],
+        forgotten=not versions and (bool(complaint_id) or all(each.forgotten for each in told)),
     )
 
 
-def _describe_envelope(envelope_id: str, state: str, code: str, detail: str, envelope: Envelope) -> EnvelopeFacts:
+def _describe_envelope(
+    envelope_id: str,
+    state: str,
+    code: str,
+    detail: str,
+    channel: str,
+    received_ms: int,
+    content: bytes,
+    head: bytes | None,
+    raw: bytes,
+) -> EnvelopeFacts:
+    if head is None:
+        return EnvelopeFacts(
+            id=envelope_id,
+            channel=channel,
+            adapter="",
+            source_key="",
+            thread=None,
+            media_type="",
+            size=0,
+            sha256="",
+            received_at=Millis(received_ms),
+            receipt_wanted=True,
+            state=EnvelopeState(state),
+            code=code,
+            detail=detail,
+            forgotten=True,
+        )
+    envelope = read_envelope(channel, received_ms, content, head, raw)
     return EnvelopeFacts(
         id=envelope_id,
         channel=envelope.channel,
