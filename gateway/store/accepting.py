@@ -38,12 +38,11 @@ _LAST_UNREGISTERED = Statement(
     ("numbers",),
 )
 _LAST_REGISTERED = Statement(
-    select(complaints.c.number, func.max(inbox.c.part))
-    .join_from(complaints, complaint_versions, complaint_versions.c.complaint_id == complaints.c.id)
-    .join(inbox, inbox.c.id == complaint_versions.c.envelope_id)
-    .where(is_in(complaints.c.number, "numbers"))
-    .group_by(complaints.c.number),
-    ("numbers",),
+    select(inbox.c.number, func.max(inbox.c.part))
+    .join_from(complaint_versions, inbox, inbox.c.id == complaint_versions.c.envelope_id)
+    .where(is_in(complaint_versions.c.complaint_id, "ids"))
+    .group_by(inbox.c.number),
+    ("ids",),
 )
 _THREADS = Statement(
     select(threads.c.key, threads.c.receipt, threads.c.number, threads.c.last_ms, threads.c.ended)
@@ -261,8 +260,8 @@ def _find_last_parts(numbers: Sequence[int]) -> Plan[dict[int, int]]:
     are held first, so that no other node adds to them or registers what was added before this transaction has ended.
     """
     yield from ask_for(_HOLD_UNREGISTERED, numbers)
-    yield from ask_for(_HOLD_REGISTERED, numbers)
-    found = {row[0]: row[1] for row in (yield from ask_for(_LAST_REGISTERED, numbers))}
+    registered = [row[0] for row in (yield from ask_for(_HOLD_REGISTERED, numbers))]
+    found = {row[0]: row[1] for row in (yield from ask_for(_LAST_REGISTERED, registered))}
     for number, part in (yield from ask_for(_LAST_UNREGISTERED, numbers)):
         found[number] = max(part, found.get(number, 0))
     return found

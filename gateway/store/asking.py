@@ -11,7 +11,7 @@ from gateway.contract.ports import Event
 from gateway.contract.receipt import Receipt
 from gateway.states import DutyState, EnvelopeState
 from gateway.store.accepting import UNREGISTERED, hash_key
-from gateway.store.heads import COLUMNS, read_envelope
+from gateway.store.heads import FACTS, read_envelope, read_said
 from gateway.store.months import find_month_of
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, is_in, word
 from gateway.store.rows import DutyFacts, EnvelopeFacts, HistoryRow, Parked, Standing, Target, Trace
@@ -40,8 +40,8 @@ _ENVELOPE_FACTS = select(
     inbox.c.state,
     inbox.c.code,
     inbox.c.detail,
-    *COLUMNS,
-).join_from(inbox, envelopes, envelopes.c.id == inbox.c.id, isouter=True)
+    *FACTS,
+)
 UNREGISTERED_ENVELOPES = Statement(
     _ENVELOPE_FACTS.where(inbox.c.number == bindparam("number"), UNREGISTERED), ("number",)
 )
@@ -241,7 +241,8 @@ def trace(receipt: Receipt, number: int) -> Plan[Trace | None]:
     if complaint_id:
         subjects += [complaint_id] if versions else [complaint_id, find_month_of(complaint_id)]
     moves = yield from ask_for(_HISTORY, subjects)
-    told = [_describe_envelope(*row) for _, *row in kept]
+    said = yield from read_said([row[1] for row in kept])
+    told = [_describe_envelope(row, said.get(row[1])) for row in kept]
     return Trace(
         receipt=receipt,
         complaint_id=complaint_id,
@@ -259,18 +260,10 @@ def trace(receipt: Receipt, number: int) -> Plan[Trace | None]:
     )
 
 
-def _describe_envelope(
-    envelope_id: str,
-    state: str,
-    code: str,
-    detail: str,
-    channel: str,
-    received_ms: int,
-    content: bytes,
-    head: bytes | None,
-    raw: bytes,
-) -> EnvelopeFacts:
-    if head is None:
+def _describe_envelope(row: Row, said: tuple[bytes, bytes] | None) -> EnvelopeFacts:
+    _, envelope_id, state, code, detail, *facts = row
+    if said is None:
+        channel, received_ms, _ = facts
         return EnvelopeFacts(
             id=envelope_id,
             channel=channel,
@@ -287,7 +280,7 @@ def _describe_envelope(
             detail=detail,
             forgotten=True,
         )
-    envelope = read_envelope(channel, received_ms, content, head, raw)
+    envelope = read_envelope(facts, said)
     return EnvelopeFacts(
         id=envelope_id,
         channel=envelope.channel,

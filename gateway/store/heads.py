@@ -1,20 +1,34 @@
-"""An envelope as the columns of its rows, and back.
+"""An envelope as the columns of its rows, and back: what is known of it for ever, and what it said.
+
+What it said is always asked for by ids that are known, in a statement of its own: PostgreSQL then opens the partitions
+it lies in and no other, which a join would do for all of them.
 
 What no statement asks for is one column of JSON, the head: a value bound to a statement costs as much as a small index.
 """
 
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
 import orjson
+from sqlalchemy import select
 
 from gateway.contract.clock import Millis
 from gateway.contract.complaint import Authenticity
 from gateway.contract.envelope import Envelope, Thread
+from gateway.store.plan import Plan, Statement, ask_for, is_in
 from gateway.store.tables import envelopes, inbox
 
-COLUMNS = (inbox.c.channel, inbox.c.received_ms, inbox.c.content, envelopes.c.head, envelopes.c.raw)
-"""What `read_envelope` takes, in its order."""
+FACTS = (inbox.c.channel, inbox.c.received_ms, inbox.c.content)
+"""What `read_envelope` takes, beside what `read_said` finds."""
+_SAID = Statement(
+    select(envelopes.c.id, envelopes.c.head, envelopes.c.raw).where(is_in(envelopes.c.id, "ids")), ("ids",)
+)
+
+
+def read_said(ids: Collection[str]) -> Plan[dict[str, tuple[bytes, bytes]]]:
+    """Head and raw bytes of those of these envelopes that are not forgotten."""
+    return {row[0]: (row[1], row[2]) for row in (yield from ask_for(_SAID, list(ids)))}
 
 
 def write_head(envelope: Envelope) -> bytes:
@@ -42,7 +56,9 @@ def write_head(envelope: Envelope) -> bytes:
     return orjson.dumps(head)
 
 
-def read_envelope(channel: str, received_ms: int, content: bytes, head: bytes, raw: bytes) -> Envelope:
+def read_envelope(facts: Sequence[Any], said: tuple[bytes, bytes]) -> Envelope:
+    channel, received_ms, content = facts
+    head, raw = said
     told = orjson.loads(head)
     thread = told.get("thread")
     return Envelope(

@@ -10,12 +10,12 @@ from gateway.contract.envelope import LENT_LIMIT_S, Envelope
 from gateway.contract.ports import Event
 from gateway.states import DutyState, EnvelopeState
 from gateway.store.accepting import WRITE_HISTORY, hash_key
-from gateway.store.heads import COLUMNS, read_envelope
+from gateway.store.heads import FACTS, read_envelope, read_said
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.promising import note_deadlines
 from gateway.store.rows import InboxItem, Lender, Moved, Registered, Target
 from gateway.store.settling import OWE, make_duty_row, note_birth
-from gateway.store.tables import complaint_versions, complaints, duties, envelopes, inbox, lenders
+from gateway.store.tables import complaint_versions, complaints, duties, inbox, lenders
 
 _ACCEPTED = inbox.c.state == word(EnvelopeState.ACCEPTED)
 _older = inbox.alias("older")
@@ -64,25 +64,20 @@ _ITEMS = Statement(
         inbox.c.number,
         inbox.c.state,
         inbox.c.code,
-        *COLUMNS,
-    )
-    .join_from(inbox, envelopes, envelopes.c.id == inbox.c.id)
-    .where(is_in(inbox.c.id, "ids")),
+        *FACTS,
+    ).where(is_in(inbox.c.id, "ids")),
     ("ids",),
 )
 _EARLIER = Statement(
-    select(complaints.c.number, envelopes.c.id, *COLUMNS)
-    .join_from(complaints, complaint_versions, complaint_versions.c.complaint_id == complaints.c.id)
-    .join(envelopes, envelopes.c.id == complaint_versions.c.envelope_id)
-    .join(inbox, inbox.c.id == complaint_versions.c.envelope_id)
-    .where(is_in(complaints.c.number, "numbers"), complaint_versions.c.event != word(Event.REREAD))
-    .order_by(complaints.c.number, inbox.c.part),
-    ("numbers",),
+    select(inbox.c.number, inbox.c.id, *FACTS)
+    .join_from(complaint_versions, inbox, inbox.c.id == complaint_versions.c.envelope_id)
+    .where(is_in(complaint_versions.c.complaint_id, "ids"), complaint_versions.c.event != word(Event.REREAD))
+    .order_by(inbox.c.number, inbox.c.part),
+    ("ids",),
 )
 LENDERS = Statement(
-    select(*COLUMNS)
+    select(inbox.c.id, *FACTS)
     .join_from(lenders, inbox, inbox.c.id == lenders.c.envelope_id)
-    .join(envelopes, envelopes.c.id == inbox.c.id)
     .where(is_in(lenders.c.key, "threads"), lenders.c.received_ms >= bindparam("since"))
     .order_by(lenders.c.received_ms, lenders.c.envelope_id),
     ("threads", "since"),
@@ -172,17 +167,20 @@ def claim_inbox(limit: int, now: Millis, lease_ms: int) -> Plan[list[InboxItem]]
 
 
 def read_items(ids: Sequence[str], *, claimed: bool = True) -> Plan[list[InboxItem]]:
-    """Envelopes with their context, in the order of `ids`; unknown ids are left out."""
+    """Envelopes with their context, in the order of `ids`; what is unknown or forgotten is left out."""
     rows = {row[0]: row for row in (yield from ask_for(_ITEMS, ids))}
     numbers = [row[4] for row in rows.values() if row[4] is not None]
     known = {row[0]: row[1:] for row in (yield from ask_for(_COMPLAINTS, numbers))}
+    before = yield from ask_for(_EARLIER, [complaint_id for complaint_id, _ in known.values()])
+    said = yield from read_said({*rows, *(row[1] for row in before)})
     earlier: dict[int, list[tuple[str, Envelope]]] = {}
-    for number, envelope_id, *columns in (yield from ask_for(_EARLIER, list(known))):
-        earlier.setdefault(number, []).append((envelope_id, read_envelope(*columns)))
-    read = {envelope_id: read_envelope(*row[7:]) for envelope_id, row in rows.items()}
+    for number, envelope_id, *facts in before:
+        if envelope_id in said:
+            earlier.setdefault(number, []).append((envelope_id, read_envelope(facts, said[envelope_id])))
+    read = {each: read_envelope(row[7:], said[each]) for each, row in rows.items() if each in said}
     lending = yield from _find_lenders([*read.values(), *(kept for group in earlier.values() for _, kept in group)])
     items = []
-    for envelope_id, claim, attempts, receipt, number, state, code, *_ in (rows[i] for i in ids if i in rows):
+    for envelope_id, claim, attempts, receipt, number, state, code, *_ in (rows[i] for i in ids if i in read):
         complaint_id, version = known.get(number, (None, 0))
         envelope = read[envelope_id]
         others = [kept for kept_id, kept in earlier.get(number, ()) if kept_id != envelope_id]
@@ -211,7 +209,8 @@ def _find_lenders(reading: Sequence[Envelope]) -> Plan[list[Lender]]:
     threads = {hash_key(envelope.channel, envelope.thread.key) for envelope in reading if envelope.thread}
     since = min((envelope.received_at for envelope in reading), default=0) - LENT_LIMIT_S * 1000
     rows = yield from ask_for(LENDERS, list(threads), since)
-    kept = [read_envelope(*row) for row in rows]
+    said = yield from read_said([row[0] for row in rows])
+    kept = [read_envelope(facts, said[each]) for each, *facts in rows if each in said]
     return [Lender(one.channel, one.thread.key, one.received_at, one.hints) for one in kept if one.thread]
 
 
