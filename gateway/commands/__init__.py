@@ -22,6 +22,7 @@ _PLACES: Mapping[str, str] = {
     "tell": "telling",
     "simulate": "simulating",
     "replay": "replay",
+    "retain": "retaining",
     "audit": "auditing",
     "conservation": "conservation",
     "qr": "posters",
