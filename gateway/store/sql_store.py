@@ -53,6 +53,8 @@ from gateway.store.vault import MARKS, KeyringLacks, KeyUnknown, Vault, name_mon
 
 T = TypeVar("T")
 
+UNKNOWN_MONTHS = 8
+"""Whose keys one batch may lack; each is made, and the batch run again."""
 KEYS_EVERY_S = 300.0
 """How long a key that was destroyed may stay in the memory of another process."""
 
@@ -156,11 +158,12 @@ class SqlStore:
 
     async def _write(self, kind: str, plan: Callable[[], Plan[T]]) -> T:
         await self._look_after_keys()
-        try:
-            return await self._engine.write(kind, plan)
-        except KeyUnknown as error:
-            await self._read_keys(error.month)
-            return await self._engine.write(kind, plan)
+        for _ in range(UNKNOWN_MONTHS):
+            try:
+                return await self._engine.write(kind, plan)
+            except KeyUnknown as error:
+                await self._read_keys(error.month)
+        return await self._engine.write(kind, plan)
 
     async def _read(self, plan: Callable[[], Plan[T]]) -> T:
         await self._look_after_keys()
