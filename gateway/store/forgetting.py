@@ -101,9 +101,14 @@ _CLEAR_DUTIES = Statement(
     update(duties)
     .where(
         is_in(duties.c.complaint_id, "ids"),
-        or_(duties.c.to != "", duties.c.address.is_not(None), and_(_collected, duties.c.reference != "")),
+        or_(
+            duties.c.to != b"",
+            duties.c.detail != b"",
+            duties.c.address.is_not(None),
+            and_(_collected, duties.c.reference != ""),
+        ),
     )
-    .values(to="", address=None, reference=case((_collected, ""), else_=duties.c.reference)),
+    .values(to=b"", detail=b"", address=None, reference=case((_collected, ""), else_=duties.c.reference)),
     ("ids",),
 )
 # In the words of the index.

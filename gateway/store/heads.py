@@ -18,8 +18,9 @@ from gateway.contract.complaint import Authenticity
 from gateway.contract.envelope import Envelope, Thread
 from gateway.store.plan import Plan, Statement, ask_for, is_in
 from gateway.store.tables import envelopes, inbox
+from gateway.store.vault import Vault
 
-FACTS = (inbox.c.channel, inbox.c.received_ms, inbox.c.content)
+FACTS = (inbox.c.channel, inbox.c.received_ms)
 """What `read_envelope` takes, beside what `read_said` finds."""
 _SAID = Statement(
     select(envelopes.c.id, envelopes.c.head, envelopes.c.raw).where(is_in(envelopes.c.id, "ids")), ("ids",)
@@ -27,11 +28,17 @@ _SAID = Statement(
 
 
 def read_said(ids: Collection[str]) -> Plan[dict[str, tuple[bytes, bytes]]]:
-    """Head and raw bytes of those of these envelopes that are not forgotten."""
+    """Head and raw, sealed, of those of these envelopes that are not forgotten."""
     return {row[0]: (row[1], row[2]) for row in (yield from ask_for(_SAID, list(ids)))}
 
 
-def write_head(envelope: Envelope) -> bytes:
+def seal_envelope(envelope: Envelope, envelope_id: str, vault: Vault, now: Millis) -> tuple[bytes, bytes]:
+    """Head and raw, for their columns."""
+    head = vault.seal(_write_head(envelope), _name_head(envelope_id), now)
+    return head, vault.seal(envelope.raw, f"raw/{envelope_id}", now)
+
+
+def _write_head(envelope: Envelope) -> bytes:
     """JSON of everything that has no column of its own; what is as usual is left out."""
     head: dict[str, Any] = {
         "adapter": envelope.adapter,
@@ -56,20 +63,20 @@ def write_head(envelope: Envelope) -> bytes:
     return orjson.dumps(head)
 
 
-def read_envelope(facts: Sequence[Any], said: tuple[bytes, bytes]) -> Envelope:
-    channel, received_ms, content = facts
+def read_envelope(vault: Vault, envelope_id: str, facts: Sequence[Any], said: tuple[bytes, bytes]) -> Envelope:
+    """`content` is not given back: only its mark is kept. Raises as Vault.unseal does."""
+    channel, received_ms = facts
     head, raw = said
-    told = orjson.loads(head)
+    told = _open_head(vault, envelope_id, head)
     thread = told.get("thread")
     return Envelope(
         channel=channel,
         adapter=told["adapter"],
         source_key=told["key"],
         media_type=told["type"],
-        raw=raw,
+        raw=vault.unseal(raw, f"raw/{envelope_id}"),
         received_at=Millis(received_ms),
         authenticity=_read_authenticity(*told["authenticity"]),
-        content=content,
         thread=None
         if thread is None
         else Thread(key=thread, window_ms=told.get("window_ms"), ends=told.get("ends", False)),
@@ -80,9 +87,18 @@ def read_envelope(facts: Sequence[Any], said: tuple[bytes, bytes]) -> Envelope:
     )
 
 
-def read_source_key(head: bytes) -> str:
-    key: str = orjson.loads(head)["key"]
+def read_source_key(vault: Vault, envelope_id: str, head: bytes) -> str:
+    key: str = _open_head(vault, envelope_id, head)["key"]
     return key
+
+
+def _open_head(vault: Vault, envelope_id: str, head: bytes) -> dict[str, Any]:
+    told: dict[str, Any] = orjson.loads(vault.unseal(head, _name_head(envelope_id)))
+    return told
+
+
+def _name_head(envelope_id: str) -> str:
+    return f"head/{envelope_id}"
 
 
 # A channel has a handful of them.

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+import uuid_utils
 
 from gateway.contract.clock import Millis
 from gateway.contract.envelope import Thread
@@ -76,7 +77,7 @@ async def forgotten(bench: Bench, store: SqlStore) -> InboxItem:
 
 async def test_what_was_said_and_where_it_was_answered_is_gone(bench: Bench, forgotten: InboxItem):
     assert (count(bench, "envelopes"), count(bench, "complaint_versions")) == (0, 0)
-    assert bench.query('SELECT DISTINCT "to", address FROM duties') == [("", None)]
+    assert bench.query('SELECT DISTINCT "to", address FROM duties') == [(b"", None)]
     assert (count(bench, "inbox"), count(bench, "complaints"), count(bench, "duties")) == (2, 2, 3)
 
 
@@ -190,8 +191,10 @@ async def test_a_month_with_something_unfinished_is_held_as_a_whole(bench: Bench
     assert await store.find_months(LATER) == [month.name]
 
 
-async def test_a_month_is_held_by_what_is_added_to_its_complaints_later(bench: Bench, store: SqlStore):
-    first = await register_old(bench, store)
+async def test_a_month_is_held_by_what_is_added_to_its_complaints_later(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+):
+    first = await register_old(store, monkeypatch)
     assert await store.find_months(LATER) == ["2019-05"]
     assert first.receipt is not None
     await store.accept([make_envelope("k2", joins=first.receipt)])
@@ -207,20 +210,16 @@ async def test_a_month_is_held_by_what_is_added_to_its_complaints_later(bench: B
     assert (await store.look_at_month(recent.name)).holds == {}
 
 
-async def register_old(bench: Bench, store: SqlStore) -> InboxItem:
+async def register_old(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> InboxItem:
     """A complaint of 2019-05, as if it had come then."""
-    await store.accept([make_envelope("k1")])
-    (kept,) = bench_rows(bench, "SELECT id FROM inbox")
-    for table in ("envelopes", "inbox"):
-        tamper(bench, f"UPDATE {table} SET id = '{bounds('2019-05')[0]}{kept[12:]}'")
+    with monkeypatch.context() as then:
+        old = uuid_utils.UUID(bounds("2019-05")[0] + uuid_utils.uuid7().hex[12:])
+        then.setattr("uuid_utils.uuid7", lambda: old)
+        await store.accept([make_envelope("k1")])
     (item,) = await store.claim_inbox(1, NOW, LEASE)
     made = replace(make_registered(item), complaint_id=make_id_beside(item.id))
     assert await store.register([made], NOW) == [True]
     return item
-
-
-def bench_rows(bench: Bench, sql: str) -> list[str]:
-    return [row[0] for row in bench.query(sql)]
 
 
 async def test_what_was_broken_off_is_taken_up_and_leaves_no_half_matter(
@@ -237,7 +236,7 @@ async def test_what_was_broken_off_is_taken_up_and_leaves_no_half_matter(
     assert await store.find_months(LATER) == [month.name]
     assert await store.forget(month, "tests", NOW) == {}
     assert (count(bench, "envelopes"), count(bench, "complaint_versions")) == (0, 0)
-    assert bench.query('SELECT DISTINCT "to" FROM duties') == [("",)]
+    assert bench.query('SELECT DISTINCT "to" FROM duties') == [(b"",)]
 
 
 async def test_files_that_only_this_month_has_are_named(bench: Bench, store: SqlStore):
@@ -261,7 +260,7 @@ async def test_the_partitions_are_dropped_and_others_stay(bench: Bench, store: S
     await register(store, "k1")
     month = await forget(store)
     tables = "SELECT tablename FROM pg_tables WHERE tablename LIKE 'envelopes_%' ORDER BY 1"
-    left = bench_rows(bench, tables)
+    left = [row[0] for row in bench.query(tables)]
     assert f"envelopes_{month.name.replace('-', '_')}" not in left
     assert "envelopes_rest" in left
     assert len(left) == 3

@@ -110,7 +110,7 @@ def upgrade() -> None:
         sa.Column("instance", sa.Text(), nullable=False),
         sa.Column("step", sa.Text(), nullable=False),
         sa.Column("event", sa.Text(), nullable=False),
-        sa.Column("to", sa.Text(), nullable=False),
+        sa.Column("to", sa.LargeBinary(), nullable=False),
         sa.Column("state", sa.String(length=12), nullable=False),
         sa.Column("held", sa.Boolean(), nullable=False),
         sa.Column("since_ms", sa.BigInteger(), nullable=False),
@@ -121,7 +121,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("uncertain", sa.Boolean(), nullable=False),
         sa.Column("code", sa.Text(), nullable=False),
-        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("detail", sa.LargeBinary(), nullable=False),
         sa.Column("reference", sa.Text(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("done_ms", sa.BigInteger(), nullable=True),
@@ -215,7 +215,7 @@ def upgrade() -> None:
         sa.Column("claim", sa.Integer(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("code", sa.Text(), nullable=False),
-        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("detail", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_inbox"),
         sqlite_with_rowid=False,
     )
@@ -265,6 +265,14 @@ def upgrade() -> None:
         sa.Column("secret", sa.LargeBinary(length=32), nullable=False),
         sa.Column("next", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_numbering"),
+    )
+    op.create_table(
+        "marks",
+        sa.Column("month", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("mark", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("month", "mark", "number", name="pk_marks"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "probes",
@@ -357,6 +365,15 @@ def upgrade() -> None:
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("complaint_id", "instance", name="pk_tickets"),
         sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "vault",
+        sa.Column("month", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("version", sa.SmallInteger(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("made_ms", sa.BigInteger(), nullable=False),
+        sa.Column("destroyed_ms", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("month", name="pk_vault"),
     )
     op.bulk_insert(numbering, [{"id": 1, "secret": secrets.token_bytes(32), "next": 0}])
     if op.get_bind().dialect.name == "postgresql":
