@@ -199,7 +199,7 @@ class Vault:
         return self._keyring
 
 
-def plan_destroy(month: str, now: Millis) -> Plan[None]:
+def destroy_key(month: str, now: Millis) -> Plan[None]:
     """For ever. What other processes hold in memory goes when they read the keys again."""
     yield Put(_DESTROY, [(now, number_month(month))])
 
