@@ -9,6 +9,7 @@ A party is a folder `adapters/<party>/`. For each door it offers there is a modu
     notice.py     open_notice(instance: str, settings: NoticeSettings, house: House) -> Notifier
     speech.py     open_speech(instance: str, settings: SpeechSettings, house: House) -> Transcriber (no door of its own:
                   it writes down what came in by a channel)
+    scan.py       open_scan(instance: str, settings: ScanSettings, house: House) -> Scanner (no door of its own either)
     simulator.py  the party's own behaviour, for tests and `huiyin simulate`
 
 `gateway.plugins` imports these by the name in the settings. A channel is a `Channel` plus whichever of `Push`,
@@ -24,15 +25,20 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from config.branches import BranchEntry
+from config.settings import AttachmentSettings
 from gateway.contract.call import Call, Reply, Route
 from gateway.contract.clock import Clock, Millis
 from gateway.contract.complaint import AttachmentRef, Complaint, Kind
 from gateway.contract.draft import Address, Draft
 from gateway.contract.envelope import Accepted, Envelope
-from gateway.contract.errors import AdapterError
+from gateway.contract.errors import AdapterError, Misconfigured
 from gateway.contract.progress import Ask
 from gateway.contract.receipt import Receipt
 from gateway.contract.verdict import Level
+
+
+async def _read_nothing(receipt: Receipt, sha256: str) -> bytes:  # noqa: ARG001 - the port's shape
+    raise Misconfigured("attachments_closed", "Attachments can only be had from a running gateway.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +47,9 @@ class House:
 
     `derive(purpose)` gives 32 bytes of key material of its own for a purpose such as `branch_qr/行长秘书`; the same
     purpose gives the same bytes for as long as the key file is kept. `data_dir` is where an adapter with files of its
-    own (the embedded ledger) may keep them. `branch_link(code)` is the signed address of a branch's page, or nothing
-    where no channel has one.
+    own (the embedded ledger) may keep them. `limits` are those of attachments. `branch_link(code)` is the signed address of a branch's page, or nothing
+    where no channel has one. `read_attachment(receipt, sha256)` gives the bytes of an attachment to a system of record;
+    it raises Rejected (infected, over the limits, gone) or TryLater (not scanned yet, store away).
     """
 
     clock: Clock
@@ -53,7 +60,9 @@ class House:
     timezone: str
     branches: Mapping[str, BranchEntry]
     derive: Callable[[str], bytes]
+    limits: AttachmentSettings = field(default_factory=AttachmentSettings)
     branch_link: Callable[[str], str] = lambda code: ""  # noqa: ARG005 - the port's shape
+    read_attachment: Callable[[Receipt, str], Awaitable[bytes]] = _read_nothing
 
 
 # --- CHANNEL: complaints come in -----------------------------------------------------------------------------------
@@ -252,7 +261,9 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """Enough of a new complaint version to plan the deliveries it needs."""
+    """Enough of a new complaint version to plan the deliveries it needs. `attachments` are those that may be handed on now:
+    not what is over the limits, infected, or not scanned yet where a scanner is on (it comes with a later version).
+    """
 
     event: Event
     version: int
@@ -367,6 +378,22 @@ class Notifier(Protocol):
     serves: Sequence[str]
 
     async def send(self, notice: Notice) -> str: ...
+
+    async def check(self) -> str: ...
+
+    async def close(self) -> None: ...
+
+
+# --- SCAN: what customers attach may be harmful --------------------------------------------------------------------
+
+
+@runtime_checkable
+class Scanner(Protocol):
+    """Off unless the settings name one. `scan` gives the name of the malware it found, empty for none. It raises TryLater
+    while it is away, Rejected for what it will never look at.
+    """
+
+    async def scan(self, content: bytes) -> str: ...
 
     async def check(self) -> str: ...
 

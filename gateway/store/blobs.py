@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from gateway.contract.file_type import HEAD_BYTES
 from gateway.store.port import StoreUnavailable
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-HEAD_BYTES = 4_096
 _PART_BYTES = 262_144
 _LEFT_OVER_S = 86_400
 

@@ -48,11 +48,14 @@ class InboxItem:
 
 
 class Target(StrEnum):
-    """`COLLECT`: an attachment to fetch from where the channel left it; `instance` is the channel's."""
+    """`COLLECT`: an attachment to fetch from where the channel left it; `instance` is the channel's. `SCAN`: attachments
+    to look at for malware.
+    """
 
     SYSTEM = "system"
     NOTICE = "notice"
     COLLECT = "collect"
+    SCAN = "scan"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,7 @@ class NewDuty:
     """A duty born with a complaint version. `step` is the system's step name, the notice's purpose, or what to do with
     an attachment.
 
-    `to` is JSON: a notice's address with the ways after it (`stages/ways.py`), what to fetch (`stages/collect.py`), else
+    `to` is JSON: a notice's address with the ways after it (`stages/ways.py`), what to fetch (`stages/collect.py`) or to scan, else
     empty. `address` is the digest of the address, for notices to customers (`digest_address`).
     `due_ms` is when it may first be tried.
     """

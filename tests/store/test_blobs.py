@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.store.blobs import HEAD_BYTES, FileBlobs, TooLarge
+from gateway.contract.file_type import HEAD_BYTES
+from gateway.store.blobs import FileBlobs, TooLarge
 from gateway.store.port import StoreUnavailable
 
 
