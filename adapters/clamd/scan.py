@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 
 from adapters.clamd.settings import ScanSettings
 from gateway.contract.errors import Misconfigured, Rejected, TryLater
@@ -20,16 +19,19 @@ _TOO_LARGE = "size limit exceeded"
 class Clamd:
     def __init__(self, settings: ScanSettings) -> None:
         self._address = settings.address
+        self._limit_bytes = settings.limit_bytes
         self._timeout_s = settings.timeout_s
 
     async def scan(self, content: bytes) -> str:
+        if len(content) > self._limit_bytes:
+            raise _refuse_size()
         answer = await self._ask(b"zINSTREAM\0", content)
         if answer == "stream: OK":
             return ""
         if found := _FOUND.fullmatch(answer):
             return _NOT_NAMED.sub("_", found.group(1))[:_NAME_LENGTH]
         if _TOO_LARGE in answer:
-            raise Rejected("scan_too_large", "clamd takes no file of this size; raise its StreamMaxLength.")
+            raise _refuse_size()
         raise TryLater("scan_failed", "clamd could not look at the file; its own log says why.")
 
     async def check(self) -> str:
@@ -46,12 +48,10 @@ class Clamd:
             async with asyncio.timeout(self._timeout_s):
                 reader, writer = await self._connect()
                 try:
-                    # It answers and hangs up in the middle of what is too large: the answer counts, not the broken pipe.
-                    with suppress(ConnectionError):
-                        writer.write(command)
-                        for part in () if content is None else _cut(content):
-                            writer.write(part)
-                            await writer.drain()
+                    writer.write(command)
+                    for part in () if content is None else _cut(content):
+                        writer.write(part)
+                        await writer.drain()
                     answer = await reader.read(_ANSWER_LIMIT_BYTES)
                 finally:
                     writer.close()
@@ -67,6 +67,10 @@ class Clamd:
             return await asyncio.open_unix_connection(place)
         host, _, port = place.rpartition(":")
         return await asyncio.open_connection(host.strip("[]"), int(port))
+
+
+def _refuse_size() -> Rejected:
+    return Rejected("scan_too_large", "clamd takes no file of this size; raise its StreamMaxLength and limit_bytes.")
 
 
 def _cut(content: bytes) -> Iterator[bytes]:
