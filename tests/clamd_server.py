@@ -56,7 +56,7 @@ class ClamdServer:
                 [find_clamd(), "--config-file", str(self._config)], stdout=out, stderr=subprocess.STDOUT
             )
         until = time.monotonic() + START_S
-        while not self._is_up():
+        while not self.is_up():
             if self._process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"clamd did not start: {log.read_text('utf-8', 'replace')}")
             time.sleep(0.1)
@@ -71,7 +71,7 @@ class ClamdServer:
         self.stop()
         shutil.rmtree(self._folder)
 
-    def _is_up(self) -> bool:
+    def is_up(self) -> bool:
         try:
             with socket.socket(socket.AF_UNIX) as line:
                 line.connect(str(self._socket))
