@@ -45,11 +45,13 @@ async def _read_nothing(receipt: Receipt, sha256: str) -> bytes:  # noqa: ARG001
 class House:
     """What an adapter may know of the house it lives in.
 
-    `derive(purpose)` gives 32 bytes of key material of its own for a purpose such as `branch_qr/行长秘书`; the same
-    purpose gives the same bytes for as long as the key file is kept. `data_dir` is where an adapter with files of its
-    own (the embedded ledger) may keep them. `limits` are those of attachments. `branch_link(code)` is the signed address of a branch's page, or nothing
-    where no channel has one. `read_attachment(receipt, sha256)` gives the bytes of an attachment to a system of record;
-    it raises Rejected (infected, over the limits, gone) or TryLater (not scanned yet, store away).
+    `derive_each(purpose)` gives 32 bytes of key material of its own for a purpose such as `branch_qr/行长秘书`, by version of
+    the master key; the same purpose and version give the same bytes for as long as the keyring holds them. Make with
+    the highest (`derive`), take what any of them made (`derive_all`). `data_dir` is where an adapter with files of its
+    own (the embedded ledger) may keep them. `limits` are those of attachments. `branch_link(code)` is the signed address
+    of a branch's page, or nothing where no channel has one. `read_attachment(receipt, sha256)` gives the bytes of an
+    attachment to a system of record; it raises Rejected (infected, over the limits, gone) or TryLater (not scanned yet,
+    store away).
     """
 
     clock: Clock
@@ -59,10 +61,18 @@ class House:
     bank_hotline: str
     timezone: str
     branches: Mapping[str, BranchEntry]
-    derive: Callable[[str], bytes]
+    derive_each: Callable[[str], Mapping[int, bytes]]
     limits: AttachmentSettings = field(default_factory=AttachmentSettings)
     branch_link: Callable[[str], str] = lambda code: ""  # noqa: ARG005 - the port's shape
     read_attachment: Callable[[Receipt, str], Awaitable[bytes]] = _read_nothing
+
+    def derive(self, purpose: str) -> bytes:
+        return self.derive_all(purpose)[0]
+
+    def derive_all(self, purpose: str) -> tuple[bytes, ...]:
+        """The newest first."""
+        keys = self.derive_each(purpose)
+        return tuple(keys[version] for version in sorted(keys, reverse=True))
 
 
 # --- CHANNEL: complaints come in -----------------------------------------------------------------------------------

@@ -5,12 +5,14 @@ in the gateway, in worker processes, in a dry run and in a replay.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import uuid_utils
 
 from config.branches import load_branches
 from config.codes import load_codes
+from config.keys import Keyring
 from config.settings import Settings
 from gateway import plugins
 from gateway.contract.clock import Clock, Millis, to_datetime, to_millis
@@ -25,6 +27,7 @@ from gateway.contract.receipt import Receipt
 from gateway.contract.scanned import SCANNED, read_scanned
 from gateway.contract.signing import derive_key
 from gateway.contract.verdict import Level
+from gateway.stages.search import list_ways
 from gateway.states import EnvelopeState
 from gateway.store.rows import InboxItem, Lender, Moved
 from gateway.triage.judge import judge
@@ -59,6 +62,7 @@ class Read:
     unheard: tuple[str, ...] = ()
     sent_ms: int = 0
     brought: tuple[str, ...] = ()
+    found_by: Sequence[str] = ()
 
 
 class Reader:
@@ -132,6 +136,7 @@ class Reader:
             unheard=draft.unheard,
             sent_ms=_find_sent(draft, item.envelope),
             brought=_find_brought(draft, complaint),
+            found_by=list_ways(complaint.complainant),
         )
 
     def draft(self, envelope: Envelope) -> Draft:
@@ -237,7 +242,7 @@ def _read_seconds(text: str) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def open_house(settings: Settings, master_key: bytes, clock: Clock, public_url: str) -> House:
+def open_house(settings: Settings, keyring: Keyring, clock: Clock, public_url: str) -> House:
     return House(
         clock=clock,
         public_url=public_url,
@@ -246,9 +251,13 @@ def open_house(settings: Settings, master_key: bytes, clock: Clock, public_url: 
         bank_hotline=settings.bank.hotline,
         timezone=settings.bank.timezone,
         branches=load_branches(settings.bank.branches),
-        derive=lambda purpose: derive_key(master_key, purpose),
+        derive_each=partial(_derive_each, keyring),
         limits=settings.attachments,
     )
+
+
+def _derive_each(keyring: Keyring, purpose: str) -> Mapping[int, bytes]:
+    return {version: derive_key(key, purpose) for version, key in keyring.keys.items()}
 
 
 def open_reader(settings: Settings, house: House) -> Reader:

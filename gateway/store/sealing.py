@@ -46,6 +46,7 @@ from gateway.store.tables import (
     sums,
     tallies,
 )
+from gateway.store.vault import Vault
 
 LATE_BLOCKS = 2_000
 """How many blocks more the gaps of one are watched for rows that become visible late. No time: clocks jump."""
@@ -160,7 +161,7 @@ def read_newest() -> Plan[int]:
     return int((yield Ask(_NEWEST))[0][0] or 0)
 
 
-def prepare(upto: int, sealing: Sealing, now: Millis) -> Plan[Prepared | Sealed]:
+def prepare(vault: Vault, upto: int, sealing: Sealing, now: Millis) -> Plan[Prepared | Sealed]:
     """The next block, of rows up to `upto`, or the sum of a day that is over. A Sealed where there is nothing to do."""
     head = yield from read_head()
     if head is None:
@@ -197,7 +198,7 @@ def prepare(upto: int, sealing: Sealing, now: Millis) -> Plan[Prepared | Sealed]
         rows=head.rows + len(rows) + len(late),
         counts=to_json(counts, sort=True).decode(),
     )
-    numbers = yield from _find_numbers([*rows, *late], sealing)
+    numbers = yield from _find_numbers(vault, [*rows, *late], sealing)
     return Prepared(head, _sign(after, sealing.signer), seal, None, rows, late, numbers)
 
 
@@ -298,7 +299,7 @@ def _find_late(head: Head) -> Plan[list[Move]]:
     return [fresh[seq] for seq in sorted(fresh)[:LATE_ROWS]]
 
 
-def _find_numbers(moves: Sequence[Move], sealing: Sealing) -> Plan[list[Numbered]]:
+def _find_numbers(vault: Vault, moves: Sequence[Move], sealing: Sealing) -> Plan[list[Numbered]]:
     """Of what was accepted on channels whose source counts."""
     channels = {
         move.subject_id: move.channel
@@ -308,7 +309,7 @@ def _find_numbers(moves: Sequence[Move], sealing: Sealing) -> Plan[list[Numbered
     numbers = []
     for envelope_id, head in (yield from ask_for(_HEADS, list(channels))):
         channel = channels[envelope_id] or ""
-        found = sealing.find_number[channel](read_source_key(head))
+        found = sealing.find_number[channel](read_source_key(vault, envelope_id, head))
         if found is not None:
             numbers.append(Numbered(channel, found.stream, found.number))
     return numbers

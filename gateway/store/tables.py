@@ -41,14 +41,14 @@ envelopes = Table(
     "envelopes",
     metadata,
     _id("id", primary_key=True),
-    # See accepting.hash_key. A random key costs every accept a page of the index of its own; a sequential one does not.
+    # See accepting.mark_key. A random key costs every accept a page of the index of its own; a sequential one does not.
     Column("key", LargeBinary(80), nullable=False),
     Column("channel", Text, nullable=False),
     Column("received_ms", BigInteger, nullable=False),
     Column("content", LargeBinary(32), nullable=False),
-    # The rest of it as JSON (see heads.py).
+    # The rest of it as JSON, sealed (see heads.py, vault.py).
     Column("head", LargeBinary, nullable=False),
-    # Last, so that reading the columns above never walks through the pages of a large body.
+    # Sealed. Last, so that reading the columns above never walks through the pages of a large body.
     Column("raw", LargeBinary, nullable=False),
     Index("ix_envelopes_key", "key", unique=True),
 )
@@ -60,6 +60,30 @@ numbering = Table(
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("secret", LargeBinary(32), nullable=False),
     Column("next", BigInteger, nullable=False),
+)
+
+vault = Table(
+    "vault",
+    metadata,
+    # The keys that seal, themselves sealed (see vault.py): 0 the one that marks, else months, counted from January 2000.
+    Column("month", SmallInteger, primary_key=True, autoincrement=False),
+    # Of the master key that sealed it.
+    Column("version", SmallInteger, nullable=False),
+    # Empty once it was destroyed.
+    Column("sealed", LargeBinary, nullable=False),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("destroyed_ms", BigInteger),
+)
+
+marks = Table(
+    "marks",
+    metadata,
+    # By month, so that what is written together lies together, and goes together.
+    Column("month", SmallInteger, primary_key=True, autoincrement=False),
+    # Vault.mark of whatever a complaint is found by: a telephone number, a document, an address.
+    Column("mark", LargeBinary(16), primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 inbox = Table(
@@ -80,7 +104,8 @@ inbox = Table(
     Column("claim", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("code", Text, nullable=False),
-    Column("detail", Text, nullable=False),
+    # Sealed: what was wrong may quote what came.
+    Column("detail", LargeBinary, nullable=False),
     _index_where("ix_inbox_accepted", "state = 'accepted'", "channel", "since_ms", "id"),
     # A registered envelope is found by its complaint.
     _index_where("ix_inbox_unregistered", "state <> 'registered'", "number", "part", unique=True),
@@ -102,7 +127,7 @@ threads = Table(
 lenders = Table(
     "lenders",
     metadata,
-    # accepting.hash_key of the thread. Few envelopes lend (a scanned code, a menu entry); those that do are found here.
+    # accepting.mark_key of the thread. Few envelopes lend (a scanned code, a menu entry); those that do are found here.
     Column("key", LargeBinary(80), primary_key=True),
     Column("received_ms", BigInteger, primary_key=True),
     _id("envelope_id", primary_key=True),
@@ -158,7 +183,8 @@ duties = Table(
     Column("instance", Text, nullable=False),
     Column("step", Text, nullable=False),
     Column("event", Text, nullable=False),
-    Column("to", Text, nullable=False),
+    # Sealed, as `detail` is (see vault.py).
+    Column("to", LargeBinary, nullable=False),
     Column("state", String(12), nullable=False),
     # Behind an earlier unfinished step of the same complaint at the same system. A column and not a question asked at
     # every claim: with a system down for a day, the steps behind would be read over and over.
@@ -173,11 +199,11 @@ duties = Table(
     Column("attempts", Integer, nullable=False),
     Column("uncertain", Boolean, nullable=False),
     Column("code", Text, nullable=False),
-    Column("detail", Text, nullable=False),
+    Column("detail", LargeBinary, nullable=False),
     Column("reference", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("done_ms", BigInteger),
-    # Digest of a customer's address: how many notices went there, whatever complaint they were about.
+    # Mark of a customer's address: how many notices went there, whatever complaint they were about.
     Column("address", LargeBinary(16)),
     Index("ix_duties_complaint", "complaint_id"),
     # Claims read it in this order; standings count from it alone.

@@ -23,6 +23,7 @@ from gateway.stages.register import to_registered
 from gateway.store.migrate import migrate
 from gateway.store.sqlite import SqliteStore
 from tests.contract.house import make_house
+from tests.keyring import read_keys
 from tests.store.conftest import LEASE, FixedClock
 
 WINDOW_S, BRANCH_S = 1_800, 7_200
@@ -102,7 +103,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
 async def live(reader: Reader, folder: Path, steps: list[tuple[str, int]], *, at_once: bool) -> list[Matter]:
     url = f"sqlite:///{folder / 'huiyin.db'}"
     migrate(url)
-    store = SqliteStore(url, clock=FixedClock(), min_free_mb=0)
+    store = SqliteStore(url, read_keys, clock=FixedClock(), min_free_mb=0)
     await store.open()
     documents: dict[str | None, bytes] = {}  # in the order in which the matters began
     try:
