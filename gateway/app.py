@@ -32,6 +32,7 @@ from gateway.ops.logs import log
 from gateway.ops.memory import settle_memory
 from gateway.ops.time import SystemClock
 from gateway.roles import ALL, Role
+from gateway.stages import wrapping
 from gateway.stages.alarms import Alarms
 from gateway.stages.attachments import Attachments
 from gateway.stages.collect import Collecting
@@ -142,8 +143,8 @@ def open_hints(settings: Settings, heard: Callable[[str], None]) -> "Hints | Non
     return Hints(url, settings.store.password, heard)
 
 
-def open_blobs(settings: Settings) -> Blobs:
-    return FileBlobs(Path(settings.data_dir) / "blobs")
+def open_blobs(settings: Settings, store: Store) -> Blobs:
+    return FileBlobs(Path(settings.data_dir) / "blobs", store)
 
 
 def check_delivery(settings: Settings, notices: Container[str]) -> None:
@@ -203,7 +204,13 @@ class Gateway:
         self.public_url = (server.public_url or f"http://{host}:{self.port}").rstrip("/")
         self._keyring = open_keyring(settings)
         house = open_house(settings, self._keyring, self._clock, self.public_url)
-        self.house = replace(house, branch_link=self._find_branch_link, read_attachment=self._read_attachment)
+        self.house = replace(
+            house,
+            branch_link=self._find_branch_link,
+            read_attachment=self._read_attachment,
+            seal=self._seal,
+            unseal=self._unseal,
+        )
         self._open_parties()
         if find_revision(settings) is None:
             migrate_store(settings)
@@ -294,6 +301,14 @@ class Gateway:
                 return channel.find_branch_link(code) if code in self.house.branches else ""
         return ""
 
+    # Parties are opened before the store is, so that wrong settings make none.
+
+    async def _seal(self, value: bytes, about: str) -> bytes:
+        return await wrapping.seal(self.store, value, about)
+
+    async def _unseal(self, sealed: bytes, about: str) -> bytes:
+        return await wrapping.unseal(self.store, sealed, about)
+
     async def _read_attachment(self, receipt: Receipt, sha256: str) -> bytes:
         try:
             return await self._attachments.hand_out(receipt, sha256)
@@ -309,7 +324,7 @@ class Gateway:
         order = settings.delivery.order
         scanning = self.scanner is not None
         planner = Planner(self.systems, self.notices, settings.escalation, collectors, order, scanning=scanning)
-        blobs = open_blobs(settings)
+        blobs = open_blobs(settings, store)
         self._attachments = Attachments(store, blobs, reader, scanning=scanning)
         if Role.REGISTER in self._roles:
             wakes = tuple(self._wakes[role] for role in (Role.FORWARD, Role.COLLECT, Role.NOTIFY))

@@ -132,6 +132,7 @@ def _build_parser() -> argparse.ArgumentParser:
     trace.add_argument("receipt", metavar="RECEIPT")
     trace.add_argument("--json", action="store_true", help="as JSON")
 
+    _add_taking_out(add)
     _add_people(add)
 
     add("tell", "tell a customer that there is news, the way that reaches them").add_argument(
@@ -153,6 +154,18 @@ def _build_parser() -> argparse.ArgumentParser:
     add("channels", "what is installed, on, healthy")
     add("systems", "what is installed, on, healthy")
     return parser
+
+
+def _add_taking_out(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    attachments = add("attachments", "what a complaint carries; --out writes it to files")
+    attachments.add_argument("receipt", metavar="RECEIPT")
+    attachments.add_argument("--out", type=Path, metavar="DIR", help="write what may leave the house to this folder")
+    attachments.add_argument("--all", action="store_true", help="what is infected, unseen or over the limits as well")
+
+    export = add("export", "the book of a system of record that only the house can read, as CSV")
+    export.add_argument("system", metavar="SYSTEM", help="system instance, e.g. ledger")
+    export.add_argument("--receipt", default="", metavar="RECEIPT", help="this entry alone")
+    export.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
 
 
 def _add_people(add: Callable[[str, str], argparse.ArgumentParser]) -> None:

@@ -16,6 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from adapters.ledger.book import name_document
+from config.keys import read_keyring
+from gateway.store.sqlite_connection import connect, run
+from gateway.store.vault import Vault
+
 KEY = "test-key-for-the-hotline"
 START_LIMIT_S = 60.0
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,15 +126,38 @@ def run_cli(*arguments: str, stdin: str | None = None) -> subprocess.CompletedPr
 
 
 def read_ledger(data: Path) -> list[dict[str, Any]]:
-    """The complaints in the ledger, each as its document with the ledger's own `ticket`."""
+    """The complaints in the ledger, each as its document with the ledger's own `ticket`.
+
+    Where the keys lie in a database elsewhere, only what the ledger holds in clear.
+    """
     path = data / "ledger.db"
     if not path.exists():
         return []
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as ledger:
         if not ledger.execute("SELECT count(*) FROM sqlite_master WHERE name = 'entries'").fetchone()[0]:
             return []  # the file is there, its table not yet
-        rows = ledger.execute("SELECT ticket, document FROM entries").fetchall()
-    return [{**json.loads(document), "ticket": ticket} for ticket, document in rows]
+        rows = ledger.execute("SELECT receipt, version, ticket, document FROM entries").fetchall()
+    vault = open_vault(data)
+    return [
+        {
+            "receipt": receipt,
+            "version": version,
+            **(json.loads(vault.unseal(document, name_document(receipt))) if vault else {}),
+            "ticket": ticket,
+        }
+        for receipt, version, ticket, document in rows
+    ]
+
+
+def open_vault(data: Path) -> Vault | None:
+    """With the keys of the gateway in this data directory; None where it stores elsewhere."""
+    if not (data / "huiyin.db").exists():
+        return None
+    vault = Vault(lambda: read_keyring(data / "keys" / "master.key"))  # type: ignore[arg-type,return-value]
+    vault.fetch_keyring()
+    with contextlib.closing(connect(data / "huiyin.db", write=False)) as file:
+        run(file, vault.plan_load())
+    return vault
 
 
 def wait_for_ledger(data: Path, receipts: set[str], limit_s: float = 60.0) -> list[dict[str, Any]]:

@@ -20,6 +20,8 @@ _PLACES: Mapping[str, str] = {
     "dismiss": "people",
     "decided": "people",
     "tell": "telling",
+    "attachments": "attachments",
+    "export": "exporting",
     "simulate": "simulating",
     "replay": "replay",
     "audit": "auditing",

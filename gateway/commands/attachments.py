@@ -11,8 +11,9 @@ from gateway.commands import Refusal
 from gateway.commands.opening import load_settings, open_rules, opened_store
 from gateway.contract.complaint import AttachmentRef
 from gateway.contract.receipt import Receipt, parse_receipt, spoken
-from gateway.stages.attachments import Attachments, list_attachments
+from gateway.stages.attachments import Attachments, list_attachments, refuse_closed
 from gateway.stages.reading import Reader
+from gateway.store.vault import Erased, Tampered
 
 
 def run_attachments(options: argparse.Namespace) -> int:
@@ -30,7 +31,7 @@ async def _show(settings: Settings, reader: Reader, receipt: Receipt, out: Path 
         trace = await store.trace(receipt)
         if trace is None:
             raise Refusal(f"no complaint is registered under {spoken(receipt)}")
-        attachments = Attachments(store, open_blobs(settings), reader, scanning=scanning)
+        attachments = Attachments(store, open_blobs(settings, store), reader, scanning=scanning)
         kept_back = 0
         for number, each in enumerate(list_attachments(trace), 1):
             may = each.may_leave(scanning=scanning) or (everything and bool(each.sha256))
@@ -40,6 +41,8 @@ async def _show(settings: Settings, reader: Reader, receipt: Receipt, out: Path 
                     content = await attachments.read(receipt, each.sha256)
                 except KeyError:
                     raise Refusal(f"the bytes of attachment {number} are gone") from None
+                except (Erased, Tampered) as error:
+                    raise Refusal(f"attachment {number}: {refuse_closed(error).detail}") from None
                 _write(place, content)
             kept_back += bool(out) and not may
             print(f"{number:>3}  {_describe(each)}{f'  -> {place}' if place else ''}")

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import BinaryIO, Protocol, TextIO, runtime_checkable
 
 from config.branches import BranchEntry
 from config.settings import AttachmentSettings
@@ -37,8 +37,8 @@ from gateway.contract.receipt import Receipt
 from gateway.contract.verdict import Level
 
 
-async def _read_nothing(receipt: Receipt, sha256: str) -> bytes:  # noqa: ARG001 - the port's shape
-    raise Misconfigured("attachments_closed", "Attachments can only be had from a running gateway.")
+async def _have_nothing(*_: object) -> bytes:
+    raise Misconfigured("store_closed", "This needs the store, which is not open here.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,10 @@ class House:
     own (the embedded ledger) may keep them. `limits` are those of attachments. `branch_link(code)` is the signed address
     of a branch's page, or nothing where no channel has one. `read_attachment(receipt, sha256)` gives the bytes of an
     attachment to a system of record; it raises Rejected (infected, over the limits, gone) or TryLater (not scanned yet,
-    store away).
+    store away). What an adapter keeps in files of its own is sealed first: `seal(value, about)` under the key of this
+    month, `unseal(sealed, about)` only as what it was sealed as. Both raise TryLater while the store is away, `unseal`
+    Rejected for what was changed, and for what can never be read again because its month's key was destroyed. They are
+    there in a running gateway, and in commands that say so; elsewhere they raise Misconfigured.
     """
 
     clock: Clock
@@ -64,7 +67,9 @@ class House:
     derive_each: Callable[[str], Mapping[int, bytes]]
     limits: AttachmentSettings = field(default_factory=AttachmentSettings)
     branch_link: Callable[[str], str] = lambda code: ""  # noqa: ARG005 - the port's shape
-    read_attachment: Callable[[Receipt, str], Awaitable[bytes]] = _read_nothing
+    read_attachment: Callable[[Receipt, str], Awaitable[bytes]] = _have_nothing
+    seal: Callable[[bytes, str], Awaitable[bytes]] = _have_nothing
+    unseal: Callable[[bytes, str], Awaitable[bytes]] = _have_nothing
 
     def derive(self, purpose: str) -> bytes:
         return self.derive_all(purpose)[0]
@@ -337,6 +342,17 @@ class System(Protocol):
     async def check(self) -> str: ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Book(Protocol):
+    """A system that is a book of the bank's own, which nobody can read but through the house (`huiyin export`).
+
+    `export` writes CSV, one line an entry, and returns their number; with a `receipt` that entry alone. It raises like
+    `deliver`.
+    """
+
+    async def export(self, out: TextIO, receipt: str = "") -> int: ...
 
 
 @runtime_checkable

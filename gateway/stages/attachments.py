@@ -14,6 +14,7 @@ from gateway.stages.reading import Reader
 from gateway.store.blobs import Blobs
 from gateway.store.port import Store
 from gateway.store.rows import Trace
+from gateway.store.vault import Erased, Tampered
 
 
 class Attachments:
@@ -41,9 +42,13 @@ class Attachments:
             return await self._find(trace, sha256)
         except KeyError:
             raise _refuse_missing() from None
+        except (Erased, Tampered) as error:
+            raise refuse_closed(error) from None
 
     async def read(self, receipt: Receipt, sha256: str) -> bytes:
-        """For the house itself, whatever a scanner says. Raises KeyError where there is none, StoreUnavailable."""
+        """For the house itself, whatever a scanner says. Raises KeyError where there is none, Erased, Tampered and
+        StoreUnavailable.
+        """
         trace = await self._store.trace(receipt)
         if trace is None:
             raise KeyError(sha256)
@@ -75,6 +80,12 @@ def list_attachments(trace: Trace | None) -> Sequence[AttachmentRef]:
     if trace is None or not trace.versions:
         return ()
     return Complaint.model_validate_json(trace.versions[-1][3]).attachments
+
+
+def refuse_closed(error: Erased | Tampered) -> Rejected:
+    if isinstance(error, Erased):
+        return Rejected("attachment_erased", "Its time was over, and the key that opened it was destroyed.")
+    return Rejected("attachment_changed", "Its file was changed on the disk; look for it in a backup.")
 
 
 def _refuse_missing() -> Rejected:

@@ -17,6 +17,7 @@ from gateway.contract.errors import Rejected, TryLater
 from gateway.contract.file_type import TEXT, sniff_type, tell_type
 from gateway.contract.ports import Accept, Collect, Event, Transcriber
 from gateway.ops.killpoints import point
+from gateway.stages.attachments import refuse_closed
 from gateway.stages.commit import commit
 from gateway.stages.forward import report
 from gateway.stages.holding import held
@@ -27,6 +28,7 @@ from gateway.states import DutyState
 from gateway.store.blobs import Blobs, TooLarge
 from gateway.store.port import Store, StoreUnavailable
 from gateway.store.rows import Duty, NewDuty, Settled, Target
+from gateway.store.vault import Erased, Tampered
 
 CONCURRENCY = 8
 LIMIT_S = 120.0
@@ -156,6 +158,8 @@ class Collecting:
             sound = await self._blobs.read(order.sha256)
         except KeyError:
             raise Rejected("attachment_missing", "The file is gone from the folder of attachments.") from None
+        except (Erased, Tampered) as error:
+            raise refuse_closed(error) from None
         words = (await self._transcriber.transcribe(sound, order.media_type)).strip()
         if not words:
             raise Rejected("speech_without_words", "The service heard no words. Listen to the recording.")

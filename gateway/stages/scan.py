@@ -14,7 +14,7 @@ from gateway.contract.draft import Scanned
 from gateway.contract.errors import Rejected, TryLater
 from gateway.contract.ports import Accept, Event, Scanner
 from gateway.contract.scanned import SCANNED, write_scanned
-from gateway.stages.attachments import Attachments
+from gateway.stages.attachments import Attachments, refuse_closed
 from gateway.stages.commit import commit
 from gateway.stages.forward import report
 from gateway.stages.holding import held
@@ -23,6 +23,7 @@ from gateway.stages.settle import settle
 from gateway.states import DutyState
 from gateway.store.port import Store, StoreUnavailable
 from gateway.store.rows import Duty, NewDuty, Settled, Target
+from gateway.store.vault import Erased, Tampered
 
 CONCURRENCY = 4
 INSTANCE = "scan"
@@ -92,6 +93,8 @@ class Scanning:
             content = await self._attachments.read(duty.receipt, sha256)
         except KeyError:
             return f"{UNSCANNED}attachment_missing"
+        except (Erased, Tampered) as error:
+            return f"{UNSCANNED}{refuse_closed(error).code}"
         try:
             name = await self._scanner.scan(content)
         except Rejected as error:

@@ -66,6 +66,17 @@ class Store(Protocol):
     async def probe(self) -> None:
         """Write and commit one row: the readiness check."""
 
+    # --- what lies outside the database, under the same keys -------------------------------------------------------
+
+    async def wrap(self, value: bytes, about: str) -> bytes:
+        """Sealed under this month's key; opens only as `about` the same thing. Raises StoreUnavailable."""
+
+    async def unwrap(self, sealed: bytes, about: str) -> bytes:
+        """Raises Erased where its month was destroyed, Tampered where it was changed or is about another thing."""
+
+    def mark(self, value: bytes) -> bytes:
+        """The keyed hash (32 bytes) under which a thing is found again."""
+
     # --- accept ----------------------------------------------------------------------------------------------------
 
     async def accept(

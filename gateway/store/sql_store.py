@@ -47,10 +47,11 @@ from gateway.store.rows import (
     Trace,
 )
 from gateway.store.tables import probes
-from gateway.store.vault import MARKS, KeyringLacks, KeyUnknown, Vault, name_month, read_keys_kept
+from gateway.store.vault import MARKS, KeyringLacks, KeyUnknown, Tampered, Vault, name_month, read_keys_kept
 
 T = TypeVar("T")
 
+FILE_MARK_BYTES = 32
 KEYS_EVERY_S = 300.0
 """How long a key that was destroyed may stay in the memory of another process."""
 
@@ -168,6 +169,26 @@ class SqlStore:
             tell(error)
         else:
             self._engine.accept(call, tell)
+
+    async def wrap(self, value: bytes, about: str) -> bytes:
+        await self._look_after_keys()
+        if not self._vault.can_seal(self._clock.now_ms()):
+            await self._read_keys()
+        return self._vault.seal(value, about, self._clock.now_ms())
+
+    async def unwrap(self, sealed: bytes, about: str) -> bytes:
+        await self._look_after_keys()
+        try:
+            return self._vault.unseal(sealed, about)
+        except KeyUnknown:
+            await self._read_keys()
+        try:
+            return self._vault.unseal(sealed, about)
+        except KeyUnknown:
+            raise Tampered(f"{about} is sealed with a key that this store never had") from None
+
+    def mark(self, value: bytes) -> bytes:
+        return self._vault.mark(value, FILE_MARK_BYTES)
 
     async def probe(self) -> None:
         now = self._clock.now_ms()

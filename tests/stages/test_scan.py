@@ -86,7 +86,7 @@ class Mailbox:
         self.bank.planner = Planner({"tracker": self.system}, {}, self.settings.escalation, scanning=True)
         self.register = self.bank.open_register()
         self.forward = Forward("tracker", self.system, store, bench.clock, batch=100, lease_s=60)
-        self.blobs = FileBlobs(folder / "blobs")
+        self.blobs = FileBlobs(folder / "blobs", store)
         self.attachments = Attachments(store, self.blobs, self.bank.reader, scanning=True)
         self.channel = open_channel("mail", self.settings.channels["mail"], self.bank.house)
         self.scanning = self.open_scanning()

@@ -121,7 +121,7 @@ class Bank:
         self.channel = open_channel("gzh", self.settings.channels["gzh"], self.house)
         assert isinstance(self.channel, Collect)
         self.accept = Acceptance(self.store, lambda: None)
-        self.blobs = FileBlobs(self.folder / "blobs")
+        self.blobs = FileBlobs(self.folder / "blobs", self.store)
         reader = Reader(self.settings, self.house, {"gzh": self.channel})
         planner = Planner({"tracker": self.tracker}, {}, self.settings.escalation, {"gzh": self.channel})
         workers = Workers(self.settings, bytes(32), reader)
