@@ -41,6 +41,8 @@ from gateway.stages.forward import Forward
 from gateway.stages.notify import Notify
 from gateway.stages.reading import Reader, open_house
 from gateway.stages.register import Planner, Register
+from gateway.stages.retain import EVERY_S as RETAIN_EVERY_S
+from gateway.stages.retain import Retain
 from gateway.stages.scan import Scanning
 from gateway.stages.seal import EVERY_S as SEAL_EVERY_S
 from gateway.stages.seal import Sealer, make_signer
@@ -390,6 +392,7 @@ class Gateway:
                 alarms=Alarms(store, clock, self.notices, words, settings.alarms),
             )
             self._run("sweep", Role.SWEEP, sweep.work, EVERY_S)
+            self._run("retain", Role.SWEEP, Retain(store, clock).work, RETAIN_EVERY_S)
 
     def _run(self, name: str, role: Role, work: Callable[[], Awaitable[int]], poll_s: float | None = None) -> None:
         # Each loop has a wake of its own, because waiting clears it.

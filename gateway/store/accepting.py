@@ -27,9 +27,7 @@ CONTENT_BYTES = 32
 UNREGISTERED = inbox.c.state != word(EnvelopeState.REGISTERED)
 
 _KNOWN = Statement(
-    select(envelopes.c.key, envelopes.c.id, inbox.c.receipt, inbox.c.part, envelopes.c.content)
-    .join_from(envelopes, inbox, inbox.c.id == envelopes.c.id)
-    .where(is_in(envelopes.c.key, "keys")),
+    select(inbox.c.key, inbox.c.id, inbox.c.receipt, inbox.c.part, inbox.c.content).where(is_in(inbox.c.key, "keys")),
     ("keys",),
 )
 _LAST_UNREGISTERED = Statement(
@@ -279,20 +277,25 @@ def _write_envelope(entry: _Entry, vault: Vault, now: Millis) -> Row:
     envelope = entry.envelope
     if envelope is None:
         raise ValueError("a kept envelope is not written again")
-    return (
-        entry.id,
-        entry.key,
-        envelope.channel,
-        envelope.received_at,
-        entry.content,
-        *seal_envelope(envelope, entry.id, vault, now),
-    )
+    return (entry.id, *seal_envelope(envelope, entry.id, vault, now))
 
 
 def _write_inbox(entry: _Entry, now: Millis) -> Row:
-    channel = entry.envelope.channel if entry.envelope else ""
+    envelope = entry.envelope
+    if envelope is None:
+        raise ValueError("a kept envelope is not written again")
     receipt, number = (entry.matter.receipt, entry.matter.number) if entry.matter else (None, None)
-    return (entry.id, channel, receipt, number, entry.part, now)
+    return (
+        entry.id,
+        entry.key,
+        entry.content,
+        envelope.channel,
+        envelope.received_at,
+        receipt,
+        number,
+        entry.part,
+        now,
+    )
 
 
 def _list_lenders(vault: Vault, fresh: Sequence[_Entry]) -> list[Row]:

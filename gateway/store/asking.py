@@ -102,14 +102,14 @@ _HISTORY = Statement(
     ("ids",),
 )
 _KEPT = Statement(
-    select(envelopes.c.id)
+    select(inbox.c.id)
     .where(
-        envelopes.c.id > bindparam("after_id"),
-        or_(envelopes.c.channel == bindparam("channel"), bindparam("channel") == word("")),
-        envelopes.c.received_ms >= bindparam("since"),
-        envelopes.c.received_ms < bindparam("until"),
+        inbox.c.id > bindparam("after_id"),
+        or_(inbox.c.channel == bindparam("channel"), bindparam("channel") == word("")),
+        inbox.c.received_ms >= bindparam("since"),
+        inbox.c.received_ms < bindparam("until"),
     )
-    .order_by(envelopes.c.id)
+    .order_by(inbox.c.id)
     .limit(bindparam("limit", type_=Integer)),
     ("after_id", "channel", "since", "until", "limit"),
 )

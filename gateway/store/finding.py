@@ -15,7 +15,7 @@ from gateway.contract.verdict import Level
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, insert_into, is_in, put
 from gateway.store.rows import Found
 from gateway.store.tables import complaints, marks
-from gateway.store.vault import MARKS, Vault, find_month, read_keys_kept
+from gateway.store.vault import MARKS, Vault, find_key, read_keys_kept
 
 _KNOWN = Statement(
     select(marks.c.mark, marks.c.number).where(is_in(marks.c.mark, "marks"), marks.c.month == bindparam("month")),
@@ -37,7 +37,7 @@ _COMPLAINTS = Statement(
 
 def note_marks(vault: Vault, named: Sequence[tuple[int, Sequence[str]]], now: Millis) -> Plan[None]:
     """`named`: the number of a complaint, and what it is to be found by."""
-    month = find_month(now)
+    month = find_key(now)
     wanted: dict[tuple[bytes, int], None] = {
         (_mark(vault, value), number): None for number, values in named for value in values
     }

@@ -1,4 +1,4 @@
-"""An envelope as the columns of its row, and back.
+"""An envelope as the columns of its rows, and back.
 
 What no statement asks for is one column of JSON, the head: a value bound to a statement costs as much as a small index.
 """
@@ -11,16 +11,10 @@ import orjson
 from gateway.contract.clock import Millis
 from gateway.contract.complaint import Authenticity
 from gateway.contract.envelope import Envelope, Thread
-from gateway.store.tables import envelopes
+from gateway.store.tables import envelopes, inbox
 from gateway.store.vault import Vault
 
-COLUMNS = (
-    envelopes.c.id,
-    envelopes.c.channel,
-    envelopes.c.received_ms,
-    envelopes.c.head,
-    envelopes.c.raw,
-)
+COLUMNS = (envelopes.c.id, inbox.c.channel, inbox.c.received_ms, envelopes.c.head, envelopes.c.raw)
 """What `read_envelope` takes, in its order."""
 
 

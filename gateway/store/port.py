@@ -207,6 +207,13 @@ class Store(Protocol):
     async def totals(self) -> Sequence[Standing]:
         """The same over finished states too (may be slow): for `huiyin stats` and the conservation check."""
 
+    # --- growth ----------------------------------------------------------------------------------------------------
+
+    async def make_months(self, now: Millis) -> Sequence[str]:
+        """Room for the months ahead, where the engine keeps each in a place of its own. Returns the months that were
+        made; nearly always none.
+        """
+
     # --- audit -----------------------------------------------------------------------------------------------------
 
     settle_s: float

@@ -10,9 +10,10 @@ from typing import TypeVar
 
 from config.keys import Keyring
 from config.secret import Secret
-from gateway.contract.clock import Clock
+from gateway.contract.clock import Clock, Millis
 from gateway.ops.killpoints import point
 from gateway.store.accepting import Call, Outcome, keep
+from gateway.store.months import FIND_MISSING, make_partition, months_from, name_partitions
 from gateway.store.numbering import RESERVED_AT_ONCE, Numbering, Stock, read_secret, reserve
 from gateway.store.plan import Plan
 from gateway.store.port import Tell
@@ -90,6 +91,19 @@ class PostgresEngine:
 
     async def read(self, plan: Callable[[], Plan[T]]) -> T:
         return await self._server.transact("read", lambda transaction: run(transaction, plan()), begin=READ)
+
+    async def make_months(self, now: Millis) -> list[str]:
+        async def work(transaction: Transaction) -> list[str]:
+            connection = await transaction.begin()
+            wanted = name_partitions(months_from(now))
+            missing = [row[0] for row in await connection.fetch(FIND_MISSING, list(wanted))]
+            for name in missing:
+                # Two nodes wait for each other at its first lock, and the second finds it made: run again, it shows.
+                for statement in make_partition(name, *wanted[name]):
+                    await connection.execute(statement)
+            return sorted({wanted[name][1] for name in missing})
+
+        return await self._server.transact("months", work)
 
     async def _keep(self, calls: Sequence[Call], *, hopeful: bool, hurried: bool) -> Sequence[Outcome]:
         async def work(transaction: Transaction) -> Sequence[Outcome]:

@@ -84,7 +84,8 @@ _EARLIER = Statement(
 )
 LENDERS = Statement(
     select(*COLUMNS)
-    .join_from(lenders, envelopes, envelopes.c.id == lenders.c.envelope_id)
+    .join_from(lenders, inbox, inbox.c.id == lenders.c.envelope_id)
+    .join(envelopes, envelopes.c.id == inbox.c.id)
     .where(is_in(lenders.c.key, "threads"), lenders.c.received_ms >= bindparam("since"))
     .order_by(lenders.c.received_ms, lenders.c.envelope_id),
     ("threads", "since"),

@@ -41,6 +41,7 @@ from gateway.store.tables import (
     envelopes,
     heard,
     history,
+    inbox,
     late_rows,
     seals,
     sums,
@@ -66,14 +67,14 @@ _MOVES = (
         history.c.before,
         history.c.after,
         history.c.detail,
-        func.coalesce(envelopes.c.channel, complaints.c.channel, _of_duty.c.channel),
-        func.coalesce(envelopes.c.received_ms, duties.c.created_ms),
+        func.coalesce(inbox.c.channel, complaints.c.channel, _of_duty.c.channel),
+        func.coalesce(inbox.c.received_ms, duties.c.created_ms),
         duties.c.target,
         duties.c.instance,
         late_rows.c.block,
     )
     .select_from(history)
-    .outerjoin(envelopes, and_(history.c.subject == word("envelope"), envelopes.c.id == history.c.subject_id))
+    .outerjoin(inbox, and_(history.c.subject == word("envelope"), inbox.c.id == history.c.subject_id))
     .outerjoin(complaints, and_(history.c.subject == word("complaint"), complaints.c.id == history.c.subject_id))
     .outerjoin(duties, and_(history.c.subject == word("duty"), duties.c.id == history.c.subject_id))
     .outerjoin(_of_duty, _of_duty.c.id == duties.c.complaint_id)

@@ -77,6 +77,8 @@ class Engine(Protocol):
         balance whenever something moves between two statements.
         """
 
+    async def make_months(self, now: Millis) -> list[str]: ...
+
 
 def tell_future(future: "asyncio.Future[T]", outcome: T | Exception) -> None:
     """Nothing, if whoever waited has gone; the commit stands."""
@@ -319,6 +321,9 @@ class SqlStore:
 
     async def totals(self) -> Sequence[Standing]:
         return await self._read(asking.totals)
+
+    async def make_months(self, now: Millis) -> Sequence[str]:
+        return await self._engine.make_months(now)
 
     async def newest_move(self) -> int:
         return await self._read(sealing.read_newest)

@@ -13,7 +13,7 @@ from contextlib import closing
 from typing import TypeVar
 
 from config.keys import Keyring
-from gateway.contract.clock import Clock
+from gateway.contract.clock import Clock, Millis
 from gateway.store.accepting import Call, keep
 from gateway.store.group import GroupWriter
 from gateway.store.keeper import Keeper
@@ -107,6 +107,9 @@ class SqliteEngine:
         if self._readers is None:
             raise StoreUnavailable("the store is not open")
         return asyncio.get_running_loop().run_in_executor(self._readers, self._read, plan)
+
+    async def make_months(self, now: Millis) -> list[str]:  # noqa: ARG002 - one file holds them all
+        return []
 
     def _read(self, plan: Callable[[], Plan[T]]) -> T:
         """In a reader's thread: one snapshot for the whole Plan."""

@@ -1,9 +1,12 @@
 """The tables, portable between SQLite and PostgreSQL.
 
 Times are integer milliseconds UTC, ids UUIDv7 as 32 hex digits (they grow, so new rows sit together on the last pages).
-What never changes (`envelopes`, `complaint_versions`) is apart from what moves (`inbox`, `duties`): a move rewrites a
-short row, never the raw bytes. Every index over something that moves is partial and holds unfinished rows only, so its
-size follows the work in hand and not the years of history.
+What customers said (`envelopes`, `complaint_versions`) is apart from what moves (`inbox`, `duties`): a move rewrites a
+short row, never the raw bytes. On PostgreSQL it lies in a partition per month (see months.py), and nothing else does:
+what has to be known for ever, such as a source key, stands in the other tables.
+
+Every index over something that moves is partial and holds unfinished rows only, so its size follows the work in hand and
+not the years of history. The exception is the source key, which has to be unique for ever.
 """
 
 from sqlalchemy import (
@@ -21,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0006"
+REVISION = "0010"
 """The revision of the migrations that this code works on."""
 
 metadata = MetaData(
@@ -29,8 +32,12 @@ metadata = MetaData(
 )
 
 
+# By their bytes on every server: the partitions are ranges of ids, and the rules of a language would be slower.
+_ID = String(32).with_variant(String(32, collation="C"), "postgresql")
+
+
 def _id(name: str, **options: bool) -> Column[str]:
-    return Column(name, String(32), **options)  # type: ignore[arg-type]
+    return Column(name, _ID, **options)  # type: ignore[arg-type]
 
 
 def _index_where(name: str, condition: str, *columns: str, unique: bool = False) -> Index:
@@ -41,16 +48,11 @@ envelopes = Table(
     "envelopes",
     metadata,
     _id("id", primary_key=True),
-    # See accepting.mark_key. A random key costs every accept a page of the index of its own; a sequential one does not.
-    Column("key", LargeBinary(80), nullable=False),
-    Column("channel", Text, nullable=False),
-    Column("received_ms", BigInteger, nullable=False),
-    Column("content", LargeBinary(32), nullable=False),
-    # The rest of it as JSON, sealed (see heads.py, vault.py).
+    # What is known of it beside the bytes, as JSON, sealed (see heads.py, vault.py).
     Column("head", LargeBinary, nullable=False),
-    # Sealed. Last, so that reading the columns above never walks through the pages of a large body.
+    # Sealed. Last, so that reading the head never walks through the pages of a large body.
     Column("raw", LargeBinary, nullable=False),
-    Index("ix_envelopes_key", "key", unique=True),
+    postgresql_partition_by="RANGE (id)",
 )
 
 numbering = Table(
@@ -89,8 +91,13 @@ marks = Table(
 inbox = Table(
     "inbox",
     metadata,
+    # The envelope's.
     _id("id", primary_key=True),
+    # See accepting.mark_key. A random key costs every accept a page of the index of its own; a sequential one does not.
+    Column("key", LargeBinary(80), nullable=False),
+    Column("content", LargeBinary(32), nullable=False),
     Column("channel", Text, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
     Column("receipt", String(12)),
     # Of the receipt. What is found by a receipt is found by its number: numbers grow, receipts lie anywhere.
     Column("number", BigInteger),
@@ -106,6 +113,7 @@ inbox = Table(
     Column("code", Text, nullable=False),
     # Sealed: what was wrong may quote what came.
     Column("detail", LargeBinary, nullable=False),
+    Index("ix_inbox_key", "key", unique=True),
     _index_where("ix_inbox_accepted", "state = 'accepted'", "channel", "since_ms", "id"),
     # A registered envelope is found by its complaint.
     _index_where("ix_inbox_unregistered", "state <> 'registered'", "number", "part", unique=True),
@@ -169,6 +177,7 @@ complaint_versions = Table(
     Column("at_ms", BigInteger, nullable=False),
     _id("envelope_id", nullable=False),
     Column("document", LargeBinary, nullable=False),
+    postgresql_partition_by="RANGE (complaint_id)",
 )
 
 duties = Table(

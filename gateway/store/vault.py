@@ -20,7 +20,6 @@ vault's own (BLAKE2b). That key stays the same for ever, or nothing would be fou
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from hashlib import blake2b
 
 from cryptography.exceptions import InvalidTag
@@ -30,6 +29,7 @@ from sqlalchemy import bindparam, select, update
 from config.keys import Keyring, name_key
 from gateway.contract.clock import Millis
 from gateway.contract.signing import derive_key
+from gateway.store.months import find_month, months_from
 from gateway.store.plan import Ask, Plan, Put, Row, Statement, insert_into, put
 from gateway.store.port import StoreUnavailable
 from gateway.store.tables import vault
@@ -65,7 +65,7 @@ class Erased(Exception):
 
 
 class KeyUnknown(Exception):
-    """A month whose key this process has not read yet: another node made it."""
+    """A month whose key this process has not read yet: another node made it, or nobody did because the clock was moved."""
 
 
 class KeyringLacks(StoreUnavailable):
@@ -103,14 +103,16 @@ class Vault:
         return not self._marks or any(month not in self._months for month in _list_wanted(now))
 
     def can_seal(self, now: Millis) -> bool:
-        return bool(self._marks) and self._months.get(find_month(now)) is not None
+        return bool(self._marks) and self._months.get(find_key(now)) is not None
 
     def seal(self, value: bytes, about: str, now: Millis) -> bytes:
-        """Raises StoreUnavailable where there is no key for this moment."""
-        month = find_month(now)
-        key = self._months.get(month)
+        """Raises KeyUnknown where there is no key for this moment yet, StoreUnavailable where it was destroyed."""
+        month = find_key(now)
+        if month not in self._months:
+            raise KeyUnknown(name_month(month))
+        key = self._months[month]
         if key is None:
-            raise StoreUnavailable("there is no key to seal with; is the clock right?")
+            raise StoreUnavailable(f"the key of {name_month(month)} was destroyed; is the clock right?")
         drawn = os.urandom(_NONCE + _KEY)
         nonce, record = drawn[:_NONCE], drawn[_NONCE:]
         head = _FORMAT + month.to_bytes(2, "big")
@@ -191,11 +193,9 @@ class Vault:
         return self._keyring
 
 
-def plan_destroy(month: int, now: Millis) -> Plan[None]:
+def plan_destroy(month: str, now: Millis) -> Plan[None]:
     """For ever. What other processes hold in memory goes when they read the keys again."""
-    if month == MARKS:
-        raise ValueError("without the key that marks, nothing would be found again")
-    yield Put(_DESTROY, [(now, month)])
+    yield Put(_DESTROY, [(now, number_month(month))])
 
 
 def read_keys_kept() -> Plan[Sequence[Row]]:
@@ -203,9 +203,14 @@ def read_keys_kept() -> Plan[Sequence[Row]]:
     return sorted((month, version, made, gone) for month, version, _, made, gone in (yield Ask(_ROWS)))
 
 
-def find_month(at: Millis) -> int:
-    day = datetime.fromtimestamp(at / 1000, UTC)
-    return (day.year - 2000) * 12 + day.month
+def find_key(at: Millis) -> int:
+    """The month key of this moment. A clock that has lost its time says 1970."""
+    return max(1, number_month(find_month(at)))
+
+
+def number_month(month: str) -> int:
+    year, number = map(int, month.split("-"))
+    return (year - 2000) * 12 + number
 
 
 def read_month(sealed: bytes) -> str:
@@ -214,13 +219,12 @@ def read_month(sealed: bytes) -> str:
 
 
 def name_month(month: int) -> str:
-    """As 2026-11."""
+    """As `2026-11`."""
     return f"{2000 + (month - 1) // 12}-{(month - 1) % 12 + 1:02}"
 
 
 def _list_wanted(now: Millis) -> Iterable[int]:
-    month = find_month(now)
-    return range(month, month + 3)
+    return sorted({max(1, number_month(month)) for month in months_from(now)})
 
 
 def _wrap(keyring: Keyring, month: int, key: bytes) -> bytes:

@@ -53,11 +53,11 @@ class Bench:
     def is_postgres(self) -> bool:
         return not self.url.startswith("sqlite:")
 
-    @property
-    def source_key(self) -> str:
-        """The SQL of an envelope's source key."""
-        head = "convert_from(head, 'UTF8')::json" if self.is_postgres else "CAST(head AS TEXT)"
-        return f"{head} ->> 'key'"
+    async def read_envelopes(self) -> dict[str, Envelope]:
+        """All that is kept, by id."""
+        store = await self.open()
+        items = [await store.find_envelope(row[0]) for row in self.query("SELECT id FROM inbox")]
+        return {item.id: item.envelope for item in items if item}
 
     def make(self, **options: int) -> SqlStore:
         if self.is_postgres:
