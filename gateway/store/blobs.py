@@ -68,6 +68,9 @@ class Blobs(Protocol):
     async def read(self, sha256: str) -> bytes:
         """The whole; raises as `open`."""
 
+    def forget(self, month: str) -> bool:
+        """The files of a month (`2026-11`) that the vault destroyed. Blocks. False: there were none, or some are left."""
+
 
 class FileBlobs:
     """One file a blob: `<folder>/<month>/<2 digits>/<62 digits>`, readable by its owner only."""
@@ -114,10 +117,12 @@ class FileBlobs:
     async def read(self, sha256: str) -> bytes:
         return b"".join([batch async for batch in self.open(sha256)])
 
-    def forget(self, month: str) -> None:
-        """What the vault destroyed need not take room any longer. Blocks."""
-        if _MONTH.fullmatch(month):
-            shutil.rmtree(self._folder / month, ignore_errors=True)
+    def forget(self, month: str) -> bool:
+        folder = self._folder / month
+        if not _MONTH.fullmatch(month) or not folder.exists():
+            return False
+        shutil.rmtree(folder, ignore_errors=True)
+        return not folder.exists()
 
     async def _find(self, sha256: str) -> tuple[BinaryIO, bytes]:
         """The newest that can be read, and its key: it may have been kept in several months."""

@@ -118,7 +118,7 @@ def test_what_cannot_be_taken_out_is_said_in_one_line(tmp_path: Path) -> None:
     options = ("--config", str(config), "--data", str(tmp_path / "data"))
     assert run_cli("migrate", *options).returncode == 0
     for arguments, said in (
-        (("attachments", "471108154242"), "no complaint is registered"),
+        (("attachments", "471108154243"), "no complaint is registered"),
         (("attachments", "1"), "that is no receipt number"),
         (("export", "nowhere"), "there is no system 'nowhere'"),
         (("export", "ledger"), "ledger_unusable"),
