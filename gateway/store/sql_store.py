@@ -126,13 +126,15 @@ class SqlStore:
     async def close(self) -> None:
         await self._engine.close()
 
-    async def _read_keys(self) -> None:
-        """Raises StoreUnavailable. Keys that this moment lacks are made, in a commit of their own."""
+    async def _read_keys(self, *wanted: int) -> None:
+        """Raises StoreUnavailable. Keys that this moment lacks are made, and those of `wanted` months, in a commit of their
+        own.
+        """
         now = self._clock.now_ms()
         self._keys_read_at = time.monotonic()
         await self._load_keys()
-        if self._vault.lacks(now):
-            await self._engine.write("key", lambda: self._vault.plan_make(now))
+        if wanted or self._vault.lacks(now):
+            await self._engine.write("key", lambda: self._vault.plan_make(now, *wanted))
             await self._load_keys()
 
     async def _load_keys(self) -> None:
@@ -152,8 +154,8 @@ class SqlStore:
         await self._look_after_keys()
         try:
             return await self._engine.write(kind, plan)
-        except KeyUnknown:
-            await self._read_keys()
+        except KeyUnknown as error:
+            await self._read_keys(error.month)
             return await self._engine.write(kind, plan)
 
     async def _read(self, plan: Callable[[], Plan[T]]) -> T:

@@ -67,6 +67,10 @@ class Erased(Exception):
 class KeyUnknown(Exception):
     """A month whose key this process has not read yet: another node made it, or nobody did because the clock was moved."""
 
+    def __init__(self, month: int) -> None:
+        super().__init__(name_month(month))
+        self.month = month
+
 
 class KeyringLacks(StoreUnavailable):
     """A version of the master key; the file may hold it by now."""
@@ -109,7 +113,7 @@ class Vault:
         """Raises KeyUnknown where there is no key for this moment yet, StoreUnavailable where it was destroyed."""
         month = find_key(now)
         if month not in self._months:
-            raise KeyUnknown(name_month(month))
+            raise KeyUnknown(month)
         key = self._months[month]
         if key is None:
             raise StoreUnavailable(f"the key of {name_month(month)} was destroyed; is the clock right?")
@@ -126,7 +130,7 @@ class Vault:
             raise Tampered(f"{about} is not sealed")
         month = int.from_bytes(head[1:], "big")
         if month not in self._months:
-            raise KeyUnknown(name_month(month))
+            raise KeyUnknown(month)
         key = self._months[month]
         if key is None:
             raise Erased(name_month(month))
@@ -165,11 +169,11 @@ class Vault:
                 months[month] = AESGCM(key) if key else None
         self._marks, self._months = marks, months
 
-    def plan_make(self, now: Millis) -> Plan[None]:
-        """Keys for this month and the next two, and the one that marks, where there are none."""
+    def plan_make(self, now: Millis, *others: int) -> Plan[None]:
+        """Keys for this month and the next two, for others, and the one that marks, where there are none."""
         keyring = self._use_keyring()
         made: list[Row] = []
-        for month in (MARKS, *_list_wanted(now)):
+        for month in {MARKS, *_list_wanted(now), *others}:
             if not (yield Ask(_FIND, (month,))):
                 sealed = _wrap(keyring, month, os.urandom(_KEY))
                 made.append((month, keyring.current, sealed, now, None))
@@ -204,8 +208,8 @@ def read_keys_kept() -> Plan[Sequence[Row]]:
 
 
 def find_key(at: Millis) -> int:
-    """The month key of this moment. A clock that has lost its time says 1970."""
-    return max(1, number_month(find_month(at)))
+    """The month key of this moment."""
+    return number_month(find_month(at))
 
 
 def number_month(month: str) -> int:
@@ -224,7 +228,7 @@ def name_month(month: int) -> str:
 
 
 def _list_wanted(now: Millis) -> Iterable[int]:
-    return sorted({max(1, number_month(month)) for month in months_from(now)})
+    return dict.fromkeys(map(number_month, months_from(now)))
 
 
 def _wrap(keyring: Keyring, month: int, key: bytes) -> bytes:

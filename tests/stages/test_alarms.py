@@ -207,6 +207,7 @@ async def test_what_does_not_balance_is_an_alarm_with_its_figures(open_bank: Ope
     await leave(bank, 3)
     sweep = open_sweep(bank, {"to": []})
     assert await find_alarms(sweep) == {}
+    await bank.seal()
     tamper(bank.bench, "DELETE FROM inbox WHERE id IN (SELECT id FROM inbox LIMIT 2)")
     with capture_logs() as logs:
         await sweep.work()
