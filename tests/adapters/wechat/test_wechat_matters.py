@@ -52,6 +52,7 @@ class Matter:
     kind: Kind
     branch: str
     words: list[str] = field(default_factory=list)
+    is_chosen: bool = field(default=True, compare=False)
 
 
 @dataclass
@@ -86,11 +87,13 @@ class Model:
         )
         branch = self.branch[0] if now_s - self.branch[1] <= BRANCH_S else ""
         if not self.is_open:
-            self.matters.append(Matter(kind or Kind.COMPLAINT, branch))
+            self.matters.append(Matter(kind or Kind.COMPLAINT, branch, is_chosen=kind is not None))
             self.is_open = True
         matter = self.matters[-1]
         if kind is Kind.COMPLAINT:
-            matter.kind = Kind.COMPLAINT
+            matter.kind, matter.is_chosen = Kind.COMPLAINT, True
+        elif step == "praise:" and not matter.is_chosen:
+            matter.kind = Kind.PRAISE  # nobody chose, so the words decide
         matter.branch = matter.branch or branch
         matter.words.append(str(STEPS[step]))
 
@@ -159,6 +162,7 @@ pauses = st.sampled_from([1, 1, 1, 60, 60, 1_799, 1_801, 5_400, 7_201])
 @example(steps=[("say", 1), ("inquiry", 1), ("say", 1)], at_once=True)
 @example(steps=[("say", 1), ("scan 1", 1), ("say", 1), ("scan 2", 1), ("say", 1)], at_once=False)
 @example(steps=[("scan 1", 1), ("say", 5_400), ("say", 1_801), ("end", 1), ("say", 1)], at_once=True)
+@example(steps=[("say", 1), ("praise:", 1)], at_once=False)
 @given(steps=st.lists(st.tuples(st.sampled_from(sorted(STEPS)), pauses), max_size=14), at_once=st.booleans())
 def test_any_conversation_comes_to_the_complaints_that_the_guide_promises(reader, steps, at_once):
     model, now_s = Model(), RECEIVED_AT // 1000
