@@ -22,7 +22,10 @@ def run_attachments(options: argparse.Namespace) -> int:
         raise Refusal("that is no receipt number: it has twelve digits and the last one checks the others")
     settings = load_settings(options).settings
     _, reader = open_rules(settings, kept_key=True)
-    return asyncio.run(_show(settings, reader, receipt, options.out, everything=options.all))
+    try:
+        return asyncio.run(_show(settings, reader, receipt, options.out, everything=options.all))
+    except (Erased, Tampered) as error:
+        raise Refusal(refuse_closed(error).detail) from None
 
 
 async def _show(settings: Settings, reader: Reader, receipt: Receipt, out: Path | None, *, everything: bool) -> int:
@@ -41,8 +44,6 @@ async def _show(settings: Settings, reader: Reader, receipt: Receipt, out: Path 
                     content = await attachments.read(receipt, each.sha256)
                 except KeyError:
                     raise Refusal(f"the bytes of attachment {number} are gone") from None
-                except (Erased, Tampered) as error:
-                    raise Refusal(f"attachment {number}: {refuse_closed(error).detail}") from None
                 _write(place, content)
             kept_back += bool(out) and not may
             print(f"{number:>3}  {_describe(each)}{f'  -> {place}' if place else ''}")

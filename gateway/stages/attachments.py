@@ -28,22 +28,27 @@ class Attachments:
 
     async def hand_out(self, receipt: Receipt, sha256: str) -> bytes:
         """For those outside the house. Raises Rejected, TryLater (`attachment_not_scanned`) and StoreUnavailable."""
+        try:
+            return await self._hand_out(receipt, sha256)
+        except KeyError:
+            raise Rejected(
+                "attachment_missing", "The complaint carries no such file, or its bytes are not here."
+            ) from None
+        except (Erased, Tampered) as error:
+            raise refuse_closed(error) from None
+
+    async def _hand_out(self, receipt: Receipt, sha256: str) -> bytes:
         trace = await self._store.trace(receipt)
         reference = next((each for each in list_attachments(trace) if each.sha256 == sha256), None)
         if trace is None or reference is None or not sha256:
-            raise _refuse_missing()
+            raise KeyError(sha256)
         if reference.scan.startswith(INFECTED):
             raise Rejected("attachment_infected", "The scanner found malware in it; it stays in the house.")
         if reference.note:
             raise Rejected("attachment_over_limit", "It is over the limits of [attachments]; it stays as it came.")
         if not reference.may_leave(scanning=self._scanning):
             raise TryLater("attachment_not_scanned", "The scanner has not seen it yet.")
-        try:
-            return await self._find(trace, sha256)
-        except KeyError:
-            raise _refuse_missing() from None
-        except (Erased, Tampered) as error:
-            raise refuse_closed(error) from None
+        return await self._find(trace, sha256)
 
     async def read(self, receipt: Receipt, sha256: str) -> bytes:
         """For the house itself, whatever a scanner says. Raises KeyError where there is none, Erased, Tampered and
@@ -86,7 +91,3 @@ def refuse_closed(error: Erased | Tampered) -> Rejected:
     if isinstance(error, Erased):
         return Rejected("attachment_erased", "Its time was over, and the key that opened it was destroyed.")
     return Rejected("attachment_changed", "Its file was changed on the disk; look for it in a backup.")
-
-
-def _refuse_missing() -> Rejected:
-    return Rejected("attachment_missing", "The complaint carries no such file, or its bytes are not here.")

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from email.message import EmailMessage
 from pathlib import Path
@@ -27,7 +29,7 @@ from gateway.store.rows import Target
 from gateway.store.sql_store import SqlStore
 from tests.clamd_server import SIGNATURE, STREAM_LIMIT_BYTES, ClamdServer, make_eicar
 from tests.stages.conftest import House
-from tests.store.conftest import Bench
+from tests.store.conftest import Bench, on_sqlite
 
 PDF = b"%PDF-1.7\n" + bytes(200)
 INFECTED = f"infected {SIGNATURE}.UNOFFICIAL"
@@ -256,6 +258,21 @@ async def test_what_a_later_mail_brings_is_scanned_and_what_came_before_is_not_a
     await mailbox.work()
     assert await mailbox.marks(receipt) == [INFECTED, "clean"]
     assert mailbox.system.files == [PDF]
+
+
+@on_sqlite
+async def test_what_the_vault_has_destroyed_is_not_to_be_had_by_anybody(open_mailbox: OpenMailbox, bench: Bench):
+    mailbox = open_mailbox()
+    receipt = await mailbox.receive(bill=PDF)
+    await mailbox.work()
+    with closing(sqlite3.connect(bench.path)) as file, file:
+        file.execute("UPDATE vault SET sealed = x'', destroyed_ms = 1 WHERE month > 0")
+    store = await bench.open()
+    attachments = Attachments(
+        store, FileBlobs(mailbox.bank.folder / "blobs", store), mailbox.bank.reader, scanning=True
+    )
+    with pytest.raises(Rejected, match="attachment_erased"):
+        await attachments.hand_out(receipt, digest(PDF))
 
 
 @pytest.mark.parametrize("wanted", ["0" * 64, "", "../../etc/passwd"])

@@ -2,6 +2,7 @@
 
 import struct
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from io import BytesIO
@@ -10,6 +11,8 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pytest
 from openpyxl import Workbook
+from openpyxl.drawing.image import Image
+from PIL import Image as PilImage
 
 from adapters import guestbook
 from adapters.guestbook import files, packing
@@ -273,6 +276,25 @@ def test_entities_that_grow_into_each_other_are_not_followed(book: Guestbook) ->
     doctype = b'<!DOCTYPE x [<!ENTITY e0 "lol">' + grow + b"]>"
     sheet = doctype + SHEET % (HEADER + b'<row r="2">' + WORDS % (2, b"&e9;") + b"</row>", b"")
     assert texts(read(book, put_into(write_book(("x",)), sheet), "x.xlsx")) == ["file_broken"]
+
+
+def test_a_picture_that_claims_to_be_huge_breaks_nothing(book: Guestbook) -> None:
+    picture, packed, swollen = BytesIO(), BytesIO(), BytesIO()
+    PilImage.new("RGB", (8, 8)).save(picture, "PNG")
+    workbook = Workbook()
+    workbook.active.append(["内容"])
+    workbook.active.append(["等了两个小时"])
+    workbook.active.add_image(Image(picture))
+    workbook.save(packed)
+    with ZipFile(packed) as old, ZipFile(swollen, "w", ZIP_DEFLATED) as new:
+        for part in old.infolist():
+            content = old.read(part)
+            if part.filename.endswith(".png"):
+                content = bytearray(content)
+                content[16:24] = struct.pack(">II", 2_000_000, 2_000_000)
+                content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+            new.writestr(part, bytes(content))
+    assert texts(read(book, swollen.getvalue(), "x.xlsx")) == ["file_broken"]
 
 
 def test_a_workbook_under_a_password_is_kept_and_set_aside(book: Guestbook) -> None:
