@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from config.duration import Seconds
+from config.duration import Months, Seconds
 from config.secret import Secret
 
 
@@ -149,6 +149,12 @@ class AttachmentSettings(_Section):
     form_bytes: Annotated[int, Field(ge=1_024, le=200_000_000)] = 20_000_000
 
 
+class RetentionSettings(_Section):
+    """`keep`: how long what customers said is kept after the month in which their matter began; 0 (empty): for ever."""
+
+    keep: Months = 0
+
+
 class TriageSettings(_Section):
     """`file` replaces the shipped rules; `off` switches signals off; `terms` adds words to a signal."""
 
@@ -190,6 +196,7 @@ class Settings(_Section):
     """Who looks at attachments for malware; None: nobody does."""
     promises: PromiseSettings = PromiseSettings()
     attachments: AttachmentSettings = AttachmentSettings()
+    retention: RetentionSettings = RetentionSettings()
     triage: TriageSettings = TriageSettings()
     codes: CodeSettings = CodeSettings()
     stages: StageSettings = StageSettings()

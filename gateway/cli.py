@@ -148,6 +148,9 @@ def _build_parser() -> argparse.ArgumentParser:
     replay.add_argument("--until", metavar="DATE", help="received before (ISO 8601)")
     replay.add_argument("--dry-run", action="store_true", help="show what would change")
 
+    retain = add("retain", "forget what was kept as long as the settings say ([retention] keep), as the sweep does")
+    retain.add_argument("--dry-run", action="store_true", help="say what would be forgotten, and what is held by what")
+
     _add_audit(add, common)
     _add_printing(add)
 

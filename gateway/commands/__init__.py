@@ -24,6 +24,7 @@ _PLACES: Mapping[str, str] = {
     "export": "exporting",
     "simulate": "simulating",
     "replay": "replay",
+    "retain": "retaining",
     "audit": "auditing",
     "conservation": "conservation",
     "qr": "posters",

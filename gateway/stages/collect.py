@@ -27,7 +27,7 @@ from gateway.stages.settle import settle
 from gateway.states import DutyState
 from gateway.store.blobs import Blobs, TooLarge
 from gateway.store.port import Store, StoreUnavailable
-from gateway.store.rows import Duty, NewDuty, Settled, Target
+from gateway.store.rows import FILE, Duty, NewDuty, Settled, Target
 from gateway.store.vault import Erased, Tampered
 
 CONCURRENCY = 8
@@ -149,7 +149,9 @@ class Collecting:
         if order.speech and self._transcriber is not None:
             heard = replace(order, media_type=media_type, size=blob.size, sha256=blob.sha256)
             then = _plan(TRANSCRIBE, self._instance, heard, duty.event, self._clock.now_ms())
-        return Settled(duty=duty, state=DutyState.DONE, reference=f"sha256:{blob.sha256}", then=then)
+        return Settled(
+            duty=duty, state=DutyState.DONE, reference=f"{FILE}{self._blobs.find_name(blob.sha256)}", then=then
+        )
 
     async def _transcribe(self, duty: Duty, order: Order) -> Settled:
         if self._transcriber is None:
@@ -171,7 +173,7 @@ class Collecting:
             transcribed=True,
         )
         await self._tell(duty, order, found, words)
-        return Settled(duty=duty, state=DutyState.DONE, reference=f"sha256:{order.sha256}")
+        return Settled(duty=duty, state=DutyState.DONE, reference=f"{FILE}{self._blobs.find_name(order.sha256)}")
 
     async def _judge(self, chunks: AsyncIterator[bytes], order: Order) -> AsyncIterator[bytes]:
         """The same bytes, once the first of them show a kind that is taken: a page with an error is no picture."""

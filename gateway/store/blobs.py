@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import os
 import re
-import shutil
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -24,7 +23,7 @@ from gateway.store.port import StoreUnavailable
 from gateway.store.sealed_file import KEY_BYTES, PART_BYTES, PartSealer, read_head, unseal_parts, write_head
 from gateway.store.vault import Erased, Tampered, read_month
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_NAME = _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 _BATCH_BYTES = 4 * PART_BYTES
 """Sealed and written, or read and unsealed, in one go of a thread."""
@@ -68,8 +67,13 @@ class Blobs(Protocol):
     async def read(self, sha256: str) -> bytes:
         """The whole; raises as `open`."""
 
-    def forget(self, month: str) -> bool:
-        """The files of a month (`2026-11`) that the vault destroyed. Blocks. False: there were none, or some are left."""
+    def find_name(self, sha256: str) -> str:
+        """The keyed hash (64 digits) by which a file is spoken of where its SHA-256 must not stand."""
+
+    async def remove(self, name: str) -> bool:
+        """By the name of `find_name`. False: there is none, or it was kept anew within a day, so that somebody may be about to refer to it. Raises
+        StoreUnavailable.
+        """
 
 
 class FileBlobs:
@@ -90,7 +94,9 @@ class FileBlobs:
         try:
             blob = await _write(stream, write_head(sealed_key), PartSealer(key), chunks, limit_bytes)
             try:
-                await asyncio.to_thread(self._finish, draft, stream, self._name(read_month(sealed_key), blob.sha256))
+                await asyncio.to_thread(
+                    self._finish, draft, stream, self._find_place(read_month(sealed_key), self.find_name(blob.sha256))
+                )
             except OSError as error:
                 raise _to_unavailable(error) from error
         finally:
@@ -117,18 +123,11 @@ class FileBlobs:
     async def read(self, sha256: str) -> bytes:
         return b"".join([batch async for batch in self.open(sha256)])
 
-    def forget(self, month: str) -> bool:
-        folder = self._folder / month
-        if not _MONTH.fullmatch(month) or not folder.exists():
-            return False
-        shutil.rmtree(folder, ignore_errors=True)
-        return not folder.exists()
-
     async def _find(self, sha256: str) -> tuple[BinaryIO, bytes]:
         """The newest that can be read, and its key: it may have been kept in several months."""
         erased: Erased | None = None
         try:
-            for place in await asyncio.to_thread(self._list_places, sha256):
+            for place in await asyncio.to_thread(self._list_places, self.find_name(sha256)):
                 stream = await asyncio.to_thread(place.open, "rb")
                 try:
                     return stream, await self._wrapping.unwrap(await asyncio.to_thread(read_head, stream), _ABOUT)
@@ -142,13 +141,40 @@ class FileBlobs:
             raise _to_unavailable(error) from error
         raise erased or KeyError(sha256)
 
-    def _list_places(self, sha256: str) -> list[Path]:
+    def find_name(self, sha256: str) -> str:
+        return self._wrapping.mark(b"blob:" + bytes.fromhex(sha256)).hex()
+
+    async def remove(self, name: str) -> bool:
+        if not _NAME.fullmatch(name):
+            return False
+        try:
+            places = await asyncio.to_thread(self._list_places, name)
+            removed = [await asyncio.to_thread(self._remove, place) for place in places]
+        except OSError as error:
+            raise _to_unavailable(error) from error
+        return bool(removed) and all(removed)
+
+    def _remove(self, place: Path) -> bool:
+        # Taken away first and looked at then: who keeps it anew meanwhile puts a file of its own in the place.
+        aside = self._folder / "incoming" / uuid.uuid4().hex
+        aside.parent.mkdir(exist_ok=True, mode=0o700)
+        try:
+            place.replace(aside)
+        except FileNotFoundError:
+            return False
+        if time.time() - aside.stat().st_mtime < _LEFT_OVER_S:
+            aside.replace(place)
+            return False
+        aside.unlink()
+        return True
+
+    def _list_places(self, name: str) -> list[Path]:
+        """Of every month, the newest first."""
         months = [each.name for each in self._folder.iterdir()] if self._folder.exists() else []
-        places = [self._name(month, sha256) for month in sorted(filter(_MONTH.fullmatch, months), reverse=True)]
+        places = [self._find_place(month, name) for month in sorted(filter(_MONTH.fullmatch, months), reverse=True)]
         return [place for place in places if place.exists()]
 
-    def _name(self, month: str, sha256: str) -> Path:
-        name = self._wrapping.mark(b"blob:" + bytes.fromhex(sha256)).hex()
+    def _find_place(self, month: str, name: str) -> Path:
         return self._folder / month / name[:2] / name[2:]
 
     def _begin(self) -> tuple[Path, BinaryIO]:

@@ -9,6 +9,8 @@ when its month is made.
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import uuid_utils
+
 from gateway.contract.clock import Millis
 from gateway.store.tables import complaint_versions, envelopes
 
@@ -46,6 +48,15 @@ def bounds(month: str) -> tuple[str, str]:
     return f"{_begin(month):012x}", f"{_begin(month, after=1):012x}"
 
 
+def count_back(month: str, months: int) -> str:
+    return find_month(_begin(month, after=-months))
+
+
+def make_id_beside(id_: str) -> str:
+    """A new id of the same moment as another one, so of its month."""
+    return id_[:12] + uuid_utils.uuid7().hex[12:]
+
+
 def name_partitions(months: list[str]) -> dict[str, tuple[str, str]]:
     """Name of a partition -> (table, month)."""
     return {f"{table}_{month.replace('-', '_')}": (table, month) for month in months for table in _PARTED}
@@ -71,6 +82,15 @@ def make_partition(name: str, table: str, month: str) -> Iterator[str]:
         f"INSERT INTO {name} SELECT * FROM found"
     )
     yield f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{first}') TO ('{end}')"
+
+
+def drop_partitions(month: str) -> Iterator[str]:
+    """SQL that drops a month's partitions, in a transaction in which nobody else is at these tables any more."""
+    for name in name_partitions([month]):
+        yield f"DROP TABLE IF EXISTS {name}"
+
+
+HOLD_ALL = f"LOCK TABLE {', '.join(f'ONLY {table}' for table in _PARTED)} IN ACCESS EXCLUSIVE MODE"
 
 
 def _begin(month: str, after: int = 0) -> Millis:

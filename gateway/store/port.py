@@ -20,6 +20,7 @@ from gateway.store.rows import (
     Duty,
     Found,
     InboxItem,
+    KeptMonth,
     Missing,
     MonthKey,
     Moved,
@@ -153,7 +154,7 @@ class Store(Protocol):
         """
 
     async def owe(self, receipt: Receipt, owed: Sequence[NewDuty], now: Millis) -> bool:
-        """New notices about the complaint's current version. False: there is no such complaint."""
+        """New notices about the complaint's current version. False: there is no such complaint, or it is forgotten."""
 
     # --- people ----------------------------------------------------------------------------------------------------
 
@@ -169,7 +170,9 @@ class Store(Protocol):
         """One envelope with its context, claim 0: for a dry run or a replay. `earlier` are all others registered."""
 
     async def find_kept(self, channel: str, since: Millis, until: Millis, after_id: str, limit: int) -> Sequence[str]:
-        """Envelope ids of a channel (all channels if empty) received in [since, until), in order, page by page."""
+        """Envelope ids of a channel (all channels if empty) received in [since, until) and not forgotten, in order, page
+        by page.
+        """
 
     async def count_states(self, ids: Sequence[str]) -> Mapping[EnvelopeState, int]:
         """How many of these envelopes are in which state; a state with none counts 0."""
@@ -212,6 +215,22 @@ class Store(Protocol):
     async def make_months(self, now: Millis) -> Sequence[str]:
         """Room for the months ahead, where the engine keeps each in a place of its own. Returns the months that were
         made; nearly always none.
+        """
+
+    async def find_months(self, before: str) -> Sequence[str]:
+        """The months before this one (as `2026-11`, UTC) of which something is kept, oldest first."""
+
+    async def look_at_month(self, month: str) -> KeptMonth:
+        """How much there is of it, and what holds it. Costs as much as the month is large."""
+
+    async def find_files(self, month: str, after: str, limit: int) -> Sequence[str]:
+        """Names (`Blobs.find_name`) of the collected files that complaints of this month have and those of no other month, in order, page
+        by page.
+        """
+
+    async def forget(self, month: KeptMonth, by: str, now: Millis) -> Mapping[str, int]:
+        """What customers said in this month goes, for ever; the history says so. In many short transactions: one that was
+        broken off is taken up by calling this again. Returns what holds the month; empty: it is forgotten.
         """
 
     # --- audit -----------------------------------------------------------------------------------------------------

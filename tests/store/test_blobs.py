@@ -266,20 +266,27 @@ async def test_what_came_again_in_a_later_month_outlives_the_earlier(blobs: File
     assert await again.read(sha256) == NARRATIVE
 
 
-async def test_the_files_of_a_month_lie_together_and_go_together(blobs: FileBlobs, bench: Bench, tmp_path: Path):
-    early = await keep(blobs, b"early")
+async def test_a_file_is_removed_unless_it_was_kept_anew_today(blobs: FileBlobs, bench: Bench, tmp_path: Path):
+    sha256 = await keep(blobs, b"same")
+    assert await blobs.remove(blobs.find_name(sha256)) is False
+    assert await blobs.read(sha256) == b"same"
+    (path,) = list_files(tmp_path)
+    os.utime(path, (time.time() - 90_000,) * 2)
+    await keep(blobs, b"same")
+    assert await blobs.remove(blobs.find_name(sha256)) is False
+    os.utime(path, (time.time() - 90_000,) * 2)
+    assert await blobs.remove(blobs.find_name(sha256)) is True
+    assert list_files(tmp_path) == []
+    assert await blobs.remove(blobs.find_name(sha256)) is False
+    assert await blobs.remove("../../etc/passwd") is False
+
+
+async def test_what_was_kept_in_two_months_is_removed_from_both(blobs: FileBlobs, bench: Bench, tmp_path: Path):
+    sha256 = await keep(blobs, b"same")
     bench.clock.now = Millis(NOW + MONTH_MS)
-    late = await keep(blobs, b"late")
+    await keep(blobs, b"same")
     assert {path.relative_to(tmp_path / "blobs").parts[0] for path in list_files(tmp_path)} == {"2025-06", "2025-07"}
-    blobs.forget("2025-06")
-    with pytest.raises(KeyError):
-        await blobs.read(early)
-    assert await blobs.read(late) == b"late"
-
-
-@pytest.mark.parametrize("month", ["..", "", ".", "2025-06/../2025-07", "incoming"])
-async def test_nothing_but_a_month_can_be_forgotten(blobs: FileBlobs, tmp_path: Path, month: str):
-    sha256 = await keep(blobs, b"kept")
-    blobs.forget(month)
-    assert await blobs.read(sha256) == b"kept"
-    assert (tmp_path / "blobs" / "incoming").exists()
+    for path in list_files(tmp_path):
+        os.utime(path, (time.time() - 90_000,) * 2)
+    assert await blobs.remove(blobs.find_name(sha256)) is True
+    assert list_files(tmp_path) == []
