@@ -152,6 +152,7 @@ def _build_parser() -> argparse.ArgumentParser:
     retain.add_argument("--dry-run", action="store_true", help="say what would be forgotten, and what is held by what")
 
     _add_audit(add, common)
+    _add_keys(add("keys", "the keyring, and what is sealed under it"), common)
     _add_printing(add)
 
     add("channels", "what is installed, on, healthy")
@@ -172,6 +173,10 @@ def _add_taking_out(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
 
 
 def _add_people(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    find = add("find", "the complaints of a person: what is looked for is asked for, or read from standard input")
+    find.add_argument("way", choices=("phone", "document", "email", "openid"))
+    find.add_argument("value", nargs="?", default="", help="better left out: it would stand in the shell's history")
+
     add("parked", "list set-aside envelopes and parked deliveries")
     release = add("release", "put parked things back to work")
     release.add_argument("ids", nargs="+", metavar="ID")
@@ -206,6 +211,18 @@ def _add_audit(add: Callable[[str, str], argparse.ArgumentParser], common: argpa
     for dated in (verify, export, conservation):
         dated.add_argument("--from", dest="since", default="", type=_take_day, metavar="DAY", help="like 2026-11-24")
         dated.add_argument("--to", dest="until", default="", type=_take_day, metavar="DAY", help="that day included")
+
+
+def _add_keys(keys: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    acts = keys.add_subparsers(dest="act", metavar="ACT")
+    for name, text in (
+        ("new", "add a new master key to the key file"),
+        ("rewrap", "seal the keys of the store with the newest master key; nothing stops meanwhile"),
+        ("drop", "take an old master key out of the key file, once nothing is sealed with it"),
+    ):
+        act = acts.add_parser(name, help=text, description=text, parents=[common])
+        if name == "drop":
+            act.add_argument("version", type=int, metavar="VERSION")
 
 
 def _add_printing(add: Callable[[str, str], argparse.ArgumentParser]) -> None:

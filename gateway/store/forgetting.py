@@ -4,7 +4,7 @@ A matter belongs to the month of its complaint's id, which is that of its first 
 its complaints' versions, and the addresses in its duties. What stays holds no personal data: source keys, numbers,
 states, tickets, and the history; so the same push is still known, the books still balance and the chain still holds.
 
-A month is held while something of it is unfinished. Every transaction asks again, as a supplement may have come.
+A month is held while something of it is unfinished, and while an older one is. Every transaction asks again, as a supplement may have come.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,13 @@ from sqlalchemy import ColumnElement, Integer, and_, bindparam, case, delete, fu
 
 from gateway.contract.clock import Millis
 from gateway.states import DutyState, EnvelopeState
+from gateway.store.finding import drop_marks
 from gateway.store.months import bounds, find_month_of
 from gateway.store.plan import Ask, Plan, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.rows import KeptMonth, Target
 from gateway.store.settling import PARKED, WAITING
 from gateway.store.tables import complaint_versions, complaints, deadlines, duties, envelopes, history, inbox, numbering
+from gateway.store.vault import destroy_key
 
 BITE = 500
 """Envelopes or complaints forgotten in one transaction: some milliseconds in which nobody else writes."""
@@ -70,11 +72,12 @@ HOLDS: Mapping[str, Sequence[Statement]] = {
             select(func.count()).where(deadlines.c.decided_ms.is_(None), _in_month(deadlines.c.complaint_id)), _RANGE
         )
     ],
-    # Of older months that are held themselves; the others have no versions any more.
-    "supplements of older complaints still kept": [
+    # Their supplements and later versions lie in this month, sealed with its key.
+    "complaints of older months still kept": [
         Statement(
-            select(func.count()).where(
-                complaint_versions.c.complaint_id < bindparam("first"), _in_month(complaint_versions.c.envelope_id)
+            select(func.count(complaint_versions.c.complaint_id.distinct())).where(
+                complaint_versions.c.complaint_id < bindparam("first"),
+                complaint_versions.c.complaint_id < bindparam("end"),
             ),
             _RANGE,
         )
@@ -200,8 +203,12 @@ def forget_envelopes(month: str, after: str) -> Plan[tuple[dict[str, int], str]]
 
 
 def note_forgotten(month: KeptMonth, by: str, now: Millis) -> Plan[None]:
-    """Once, however many nodes come to it."""
+    """Once, however many nodes come to it. What was sealed in this month opens nowhere any more, in a backup neither if that
+    has no copy of its key.
+    """
     yield Ask(_TAKE_TURNS)
     if not (yield from ask_for(_FORGOTTEN, [month.name])):
+        yield from destroy_key(month.name, now)
+        yield from drop_marks(month.name)
         detail = f"{month.envelopes} envelopes, {month.complaints} complaints, by {by}"
         yield from put(_NOTE, [(now, month.name, detail)])

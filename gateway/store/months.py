@@ -17,9 +17,6 @@ from gateway.store.tables import complaint_versions, envelopes
 AHEAD = 2
 """Months that are made ahead: a database that nobody looks after for so long still has its partitions."""
 
-_EARLIEST, _LATEST = Millis(946_684_800_000), Millis(95_617_584_000_000)
-"""2000 and 5000: a clock that has lost its time says 1970, one that is out of its mind anything."""
-
 _PARTED = {envelopes.name: envelopes.c.id.name, complaint_versions.name: complaint_versions.c.complaint_id.name}
 """The tables that have partitions, and the column that says to which a row belongs."""
 
@@ -35,7 +32,7 @@ def months_from(now: Millis, ahead: int = AHEAD) -> list[str]:
 
 
 def find_month(at: Millis) -> str:
-    return f"{datetime.fromtimestamp(min(max(at, _EARLIEST), _LATEST) / 1000, UTC):%Y-%m}"
+    return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m}"
 
 
 def find_month_of(id_: str) -> str:

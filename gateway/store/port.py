@@ -12,7 +12,7 @@ from gateway.contract.clock import Millis
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
-from gateway.store.chain import Days, DaySum, Head, Move, Seal, Sealed, Sealing, Tally
+from gateway.store.chain import Days, DaySum, Head, Move, Seal, Sealed, Sealing, Signer, Tally
 from gateway.store.rows import (
     AlarmCall,
     Balance,
@@ -198,6 +198,9 @@ class Store(Protocol):
 
     async def rewrap_keys(self) -> int:
         """Seal them with the newest master key of the keyring, which is read anew. Returns how many were not."""
+
+    async def sign_again(self, signer: Signer) -> str:
+        """The head of the chain, with the newest key. What is wrong with the signature it has; empty: nothing."""
 
     async def skip_numbers(self) -> None:
         """After a restore from a backup: receipts given since it was made are not given again."""

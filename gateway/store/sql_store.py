@@ -25,7 +25,7 @@ from gateway.store import (
     telling,
 )
 from gateway.store.accepting import Call
-from gateway.store.chain import Days, DaySum, Head, Move, Seal, Sealed, Sealing, Tally
+from gateway.store.chain import Days, DaySum, Head, Move, Seal, Sealed, Sealing, Signer, Tally
 from gateway.store.numbering import SKIPPED, Numbering, reserve
 from gateway.store.plan import Plan, Put, Statement, insert_into
 from gateway.store.port import Tell
@@ -323,6 +323,9 @@ class SqlStore:
     async def rewrap_keys(self) -> int:
         await asyncio.to_thread(self._vault.fetch_keyring)
         return await self._engine.write("key", self._vault.plan_rewrap)
+
+    async def sign_again(self, signer: Signer) -> str:
+        return await self._engine.write("seal", lambda: sealing.sign_again(signer))
 
     async def standings(self) -> Sequence[Standing]:
         return await self._read(asking.standings)
