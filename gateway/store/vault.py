@@ -219,6 +219,11 @@ def number_month(month: str) -> int:
     return (year - 2000) * 12 + number
 
 
+def read_month(sealed: bytes) -> str:
+    """The month whose key a sealed value needs, as `2026-11`. It is not proven before the value was opened."""
+    return name_month(int.from_bytes(sealed[len(_FORMAT) : _HEAD], "big"))
+
+
 def name_month(month: int) -> str:
     """As `2026-11`."""
     return f"{2000 + (month - 1) // 12}-{(month - 1) % 12 + 1:02}"
