@@ -24,6 +24,7 @@ from gateway.intake.acknowledge_page import AcknowledgePage, write_answer_link
 from gateway.intake.health import Health
 from gateway.intake.polling import Polling
 from gateway.intake.progress import Teller
+from gateway.intake.scrub.envelope import PURPOSE, Scrub
 from gateway.intake.server import Intake
 from gateway.intake.status_page import StatusPage
 from gateway.ops.logs import log
@@ -193,7 +194,7 @@ class Gateway:
             for role in Role:
                 self._wakes[role].also(partial(self._hints.tell, role.value))
             self._hints.start()
-        self._accept = Acceptance(self.store, self._wakes[Role.REGISTER])
+        self._accept = Acceptance(self.store, Scrub(house.derive(PURPOSE)), self._wakes[Role.REGISTER])
         self._health = Health(self.store, VERSION)
         self._start_stages()
         await self._start_intake()

@@ -14,9 +14,7 @@ _REMOVED = "******"
 
 def list_removed(texts: Iterable[str]) -> tuple[Finding, ...]:
     """One for each tag, whoever put it there: the gateway before it stored the bytes, or the rules that read them."""
-    return tuple(
-        Finding(kind=kind, masked=_REMOVED, action="removed") for text in texts for kind in find_removed(text)
-    )
+    return tuple(Finding(kind=kind, masked=_REMOVED, action="removed") for text in texts for kind in find_removed(text))
 
 
 def find_kept(identifiers: Sequence[Identifier]) -> tuple[Finding, ...]:

@@ -6,8 +6,9 @@ are not touched here: see `privacy`.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ahocorasick_rs import AhoCorasick, BytesAhoCorasick, Implementation, MatchKind
 
@@ -64,8 +65,8 @@ class Redacted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
-    """[start, end) of the folded text."""
+class Secret:
+    """[start, end) of the text is the value."""
 
     start: int
     end: int
@@ -85,7 +86,8 @@ def remove_secrets(text: str) -> Redacted:
     return Conversation().remove(text)
 
 
-def is_secret_name(name: str) -> str:
+@lru_cache(256)
+def find_name_kind(name: str) -> str:
     """The kind of secret that a field of this name holds, or empty."""
     compact = fold(name, compact=True).text if len(name) <= 40 else ""
     if not compact or not pattern.NAME.fullmatch(compact):
@@ -101,7 +103,7 @@ def is_secret_name(name: str) -> str:
 class Conversation:
     """Texts that follow one another: what is asked in one and answered in the next ones, in pieces, goes as well.
 
-    `values` are those removed so far, folded, that are removed wherever they stand again (`remove_again`).
+    `values` are those removed so far, folded, that are removed wherever they stand again (`find_again`).
     """
 
     values: set[str] = field(default_factory=set)
@@ -110,9 +112,12 @@ class Conversation:
     _answered: bool = False
 
     def remove(self, text: str) -> Redacted:
-        """Linear in the text; never raises."""
+        return replace_secrets(text, self.find(text))
+
+    def find(self, text: str) -> list[Secret]:
+        """In their order, apart from one another. Linear in the text; never raises."""
         if not self._asked and not may_hold_secret(text.encode("utf-8", "surrogatepass")):
-            return Redacted(text)
+            return []
         folded = fold(text)
         view = _read(folded.text)
         spans = _find_labelled(view)
@@ -122,21 +127,21 @@ class Conversation:
             if len(value) >= _KNOWN_LENGTH and span.kind not in _PARTS and len(self.values) < _KNOWN_LIMIT:
                 self.values.add(value)
         _find_values(view, self.values, spans)
-        return _cut(text, view, folded, spans.found)
+        return _place(folded, view, spans.found)
 
-    def remove_again(self, text: str) -> Redacted:
+    def find_again(self, text: str) -> list[Secret]:
         """The values found so far, in a text that came before them or beside them."""
         if not self.values:
-            return Redacted(text)
+            return []
         folded = fold(text)
         view = _read(folded.text)
         spans = _Spans(len(view))
         _find_values(view, self.values, spans)
-        return _cut(text, view, folded, spans.found)
+        return _place(folded, view, spans.found)
 
     def remove_labelled(self, name: str, value: str) -> Redacted | None:
         """The value of a field whose name says that it holds a secret; None where the name or the value does not."""
-        kind = is_secret_name(name)
+        kind = find_name_kind(name)
         view = _read(fold(value).text).strip() if kind and len(value) <= 200 else ""
         if not view or not re.fullmatch(rf"[!-~]{{3,200}}|{pattern.DIGIT}{{3,20}}", view) or TAG.fullmatch(value):
             return None
@@ -176,16 +181,16 @@ class Conversation:
         if self._left <= 0 or pattern.OTHER_NUMBER.search(view, start, end):
             self._asked = ""
 
-    def _find_answer(self, words: str) -> list[_Span]:
+    def _find_answer(self, words: str) -> list[Secret]:
         if len(words) > _SHORT_TURN or pattern.OTHER_NUMBER.search(words):
             return []
         piece = pattern.PIECE.fullmatch(words)
         if piece is not None:
             start, end = piece.span("value")
             if len(piece["value"]) > 1 or self._answered:
-                return [] if _is_other(words, start, end, self._asked) else [_Span(start, end, self._asked)]
+                return [] if _is_other(words, start, end, self._asked) else [Secret(start, end, self._asked)]
         return [
-            _Span(*found.span(), self._asked)
+            Secret(*found.span(), self._asked)
             for found in pattern.ANSWERS[self._asked].finditer(words)
             if not _is_other(words, *found.span(), self._asked)
         ]
@@ -201,14 +206,14 @@ class _Spans:
     """Spans that do not overlap: who comes first has the place."""
 
     def __init__(self, length: int) -> None:
-        self.found: list[_Span] = []
+        self.found: list[Secret] = []
         self._taken = bytearray(length)
 
     def add(self, start: int, end: int, kind: str) -> bool:
         if start >= end or self._taken.find(1, start, end) >= 0:
             return False
         self._taken[start:end] = b"\x01" * (end - start)
-        self.found.append(_Span(start, end, kind))
+        self.found.append(Secret(start, end, kind))
         return True
 
     def find_last(self, start: int, end: int) -> int:
@@ -279,17 +284,22 @@ def _is_word(char: str) -> bool:
     return char.isascii() and char.isalnum()
 
 
-def _cut(text: str, view: str, folded: Folded, spans: list[_Span]) -> Redacted:
-    if not spans:
+def _place(folded: Folded, view: str, spans: list[Secret]) -> list[Secret]:
+    """From the folded text to the original, without the white space behind a value."""
+    placed = []
+    for span in sorted(spans, key=lambda each: each.start):
+        end = span.start + len(view[span.start : span.end].rstrip())
+        placed.append(Secret(*folded.span(span.start, end), span.kind))
+    return placed
+
+
+def replace_secrets(text: str, secrets: Sequence[Secret]) -> Redacted:
+    """`secrets` as `find` gives them."""
+    if not secrets:
         return Redacted(text)
     parts: list[str] = []
     at = 0
-    for span in sorted(spans, key=lambda each: each.start):
-        while view[span.end - 1 : span.end].isspace():
-            span = _Span(span.start, span.end - 1, span.kind)  # noqa: PLW2901 - the same span, trimmed
-        start, end = folded.span(span.start, span.end)
-        parts += [text[at:start], write_tag(span.kind)]
-        at = end
-    return Redacted("".join([*parts, text[at:]]), tuple(span.kind for span in spans))
-
-
+    for secret in secrets:
+        parts += [text[at : secret.start], write_tag(secret.kind)]
+        at = secret.end
+    return Redacted("".join([*parts, text[at:]]), tuple(secret.kind for secret in secrets))

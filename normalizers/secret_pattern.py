@@ -43,16 +43,30 @@ _IS = (
     r"[ \t\n]{0,3}(?:我的|这个|这六位|这个数|[:：])?" + _OPEN
 )
 _FILL = (
-    r"(?:[ \t\n]|[,，:：、]|就|都|应该|好像|的|是|为|叫|了|着|过|我|您|你|他|她|对方|给|把|被|已|已经|收到|发来|发送|发|报|念|说|告诉|"
+    r"(?:[ \t\n]{0,2}(?:[,，:：、]|就|都|应该|好像|的|是|为|叫|了|着|过|我|您|你|他|她|对方|给|把|被|已|已经|收到|发来|发送|发|报|念|说|告诉|"
     r"告知|提供|输入|输|填|写|试|用|设|改|换|成|号码?|如下|这个|那个|短信|里面|上面|显示|过去|过来|客服|骗子|登录|交易|支付|转账|"
     r"本次|此次|数字|数|[六四6三3]位|后|完|一下|让|要|嗯|啊|呃|"
-    r"(?:i|me|my|the|it|it's|it’s|they|you|he|she|sent|send|got|received|was|is|gave|him|her|them|as|to|number|no\.?|code)\b){0,8}" + _OPEN
+    r"(?:i|me|my|the|it|it's|it’s|they|you|he|she|sent|send|got|received|was|is|gave|him|her|them|as|to|number|no\.?|code)\b)){0,8}[ \t\n]{0,2}"
+    + _OPEN
 )
 
 CODE = (
     r"(?:"
     + _spaced(
-        *("验证码", "验正码", "校验码", "效验码", "动态码", "动态口令", "动态密码", "短信码", "短信密码", "短信口令", "短信验证码", "短信验证"),
+        *(
+            "验证码",
+            "验正码",
+            "校验码",
+            "效验码",
+            "动态码",
+            "动态口令",
+            "动态密码",
+            "短信码",
+            "短信密码",
+            "短信口令",
+            "短信验证码",
+            "短信验证",
+        ),
         *("确认码", "授权码", "认证码", "登录码", "一次性密码", "一次性口令", "随机码"),
     )
     + r"|短信(?:里|上|中)?(?:收到)?的?(?:那)?(?:[六四6]位)?数字?|收到的(?:那)?(?:个)?[六四6]位数字?码?|(?<![0-9后末尾前头])[六四6]位(?:的)?(?:验证)?数字?码?"
@@ -84,6 +98,7 @@ _TELLS = r"(?:报|念|告诉|告知|说|回复|提供|输入|输|填|发|给)(?:
 _SECOND = r"(?:2[2-9]|3\d|4[0-5])"
 _MONTH = r"(?:0[1-9]|1[0-2])"
 _EXPIRY = rf"(?:{_MONTH}[ ]?[/\-年.][ ]?(?:20)?{_SECOND}|(?:20)?{_SECOND}[ ]?[/\-年.][ ]?{_MONTH}月?)(?![\d/\-.])"
+
 
 def _after(*patterns: str) -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(each) for each in patterns)
@@ -134,12 +149,65 @@ EXPIRY = re.compile(
 NO_CARD = re.compile(r"(?:优惠|券|合同|身份证|证件|活动|积分|coupon|offer|contract|passport).{0,6}$")
 """Before "valid until": of something else than a card."""
 
-OWN_CODE = frozenset("the a my your this that use enter with same got gave".split())
+OWN_CODE = frozenset(["the", "a", "my", "your", "this", "that", "use", "enter", "with", "same", "got", "gave"])
 """Words before "code 483920" that make it one to sign in with."""
 OTHER_CODE = frozenset(
-    "error branch area zip postal post sort swift country bank product reason status promo promotion qr bar dress tax "
-    "source reference ref response http exit discount coupon merchant currency iban bic routing state city region staff "
-    "employee agent order tracking fault failure message return result item model part colour color s us usc law".split()
+    [
+        "error",
+        "branch",
+        "area",
+        "zip",
+        "postal",
+        "post",
+        "sort",
+        "swift",
+        "country",
+        "bank",
+        "product",
+        "reason",
+        "status",
+        "promo",
+        "promotion",
+        "qr",
+        "bar",
+        "dress",
+        "tax",
+        "source",
+        "reference",
+        "ref",
+        "response",
+        "http",
+        "exit",
+        "discount",
+        "coupon",
+        "merchant",
+        "currency",
+        "iban",
+        "bic",
+        "routing",
+        "state",
+        "city",
+        "region",
+        "staff",
+        "employee",
+        "agent",
+        "order",
+        "tracking",
+        "fault",
+        "failure",
+        "message",
+        "return",
+        "result",
+        "item",
+        "model",
+        "part",
+        "colour",
+        "color",
+        "s",
+        "us",
+        "usc",
+        "law",
+    ]
 )
 """Words before "code is 483920" that make it another kind of number."""
 SERVICE = re.compile(r"95\d{3}|100\d{2}|12\d{3}|400\d{4}|106\d{5}")

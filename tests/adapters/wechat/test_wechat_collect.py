@@ -19,6 +19,7 @@ from gateway.contract.errors import TryLater
 from gateway.contract.ports import Change, Collect, Delivered, Delivery, Step, Transcriber
 from gateway.contract.receipt import Receipt
 from gateway.intake.accept import Acceptance
+from gateway.intake.scrub.envelope import Scrub
 from gateway.intake.server import Intake
 from gateway.ops.time import SystemClock
 from gateway.plugins import open_channel
@@ -120,7 +121,7 @@ class Bank:
         self.house = make_house(self.folder, self.clock)
         self.channel = open_channel("gzh", self.settings.channels["gzh"], self.house)
         assert isinstance(self.channel, Collect)
-        self.accept = Acceptance(self.store, lambda: None)
+        self.accept = Acceptance(self.store, Scrub(bytes(32)), lambda: None)
         self.blobs = FileBlobs(self.folder / "blobs")
         reader = Reader(self.settings, self.house, {"gzh": self.channel})
         planner = Planner({"tracker": self.tracker}, {}, self.settings.escalation, {"gzh": self.channel})
