@@ -27,16 +27,23 @@ _BY_NAME = {name: kind for kind, name in KINDS.items()} | {kind: kind for kind i
 TAG = re.compile(rf"\[(?:已删除|removed):({'|'.join(_BY_NAME)})\]")
 
 _GATES = (
-    *("码", "碼", "密", "口令", "背", "签名", "簽名", "位数", "位數", "数字", "數字", "有效", "磁"),
+    *("码", "碼", "密", "口令", "背", "签名", "簽名", "位数", "位數", "数字", "數字", "有效"),
     *("passw", "pass-", "pass w", "passc", "passp", "pass c", "pass p", "pwd", "otp", "pin", "cvv", "cvc", "cvn"),
-    *(" code", '"code ', "verif", "one-time", "one time", "the back", "expir", " exp", "valid t", "track"),
+    *(" code", '"code ', "verif", "one-time", "one time", "the back", "expir", " exp", "valid t"),
     *("رمز", "الرمز", "كود", "السر", "مرور"),
     # Letters of full width, and characters nobody sees, by which a label may be written.
     *("ｃ", "Ｃ", "ｐ", "Ｐ", "ｏ", "Ｏ", "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad"),
     "^",
-    *(f"{digit}{sign}" for digit in range(10) for sign in ("=", "d2", "d3", "/2", "/3", "|")),
+    *(f"{digit}{sign}" for digit in range(10) for sign in ("=2", "=3", "=4", "|")),
 )
-_SCAN = BytesAhoCorasick([gate.encode() for gate in _GATES], implementation=Implementation.DFA)
+
+
+def make_scan(*more: str) -> BytesAhoCorasick:
+    """Finds words by which a secret may be known in lower-case UTF-8; and `more`."""
+    return BytesAhoCorasick([gate.encode() for gate in (*_GATES, *more)], implementation=Implementation.DFA)
+
+
+_SCAN = make_scan()
 
 _LINE = re.compile(r"[^\n]+")
 _SPEAKER = re.compile(r"[ \t]*(?:\[[^\]\n]{1,30}\][ \t]*)?(?:<v [^>\n]{1,30}>)?(?:[^\n:：0-9]{1,12}[:：])?[ \t]*")
@@ -46,6 +53,7 @@ _SHORT_TURN = 60
 _PATIENCE = 5
 """Turns in which the answer to a question may come."""
 _PARTS = ("expiry", "track")
+_SENT_DIGITS = 6
 _KNOWN_LENGTH = 5
 """A value at least this long is removed wherever else it stands."""
 _KNOWN_LIMIT = 1_000
@@ -92,8 +100,6 @@ def find_name_kind(name: str) -> str:
     compact = fold(name, compact=True).text if len(name) <= 40 else ""
     if not compact or not pattern.NAME.fullmatch(compact):
         return ""
-    if compact.startswith(("track", "磁道")):
-        return "track"
     label = pattern.LABEL.search(compact)
     kind = label.lastgroup if label else None
     return kind or ("cvv" if "securitycode" in compact else "code")
@@ -124,8 +130,8 @@ class Conversation:
         self._listen(view, spans)
         for span in spans.found:
             value = view[span.start : span.end]
-            if len(value) >= _KNOWN_LENGTH and span.kind not in _PARTS and len(self.values) < _KNOWN_LIMIT:
-                self.values.add(value)
+            if span.kind not in _PARTS:
+                self._know(value)
         _find_values(view, self.values, spans)
         return _place(folded, view, spans.found)
 
@@ -145,9 +151,13 @@ class Conversation:
         view = _read(fold(value).text).strip() if kind and len(value) <= 200 else ""
         if not view or not re.fullmatch(rf"[!-~]{{3,200}}|{pattern.DIGIT}{{3,20}}", view) or TAG.fullmatch(value):
             return None
-        if len(view) >= _KNOWN_LENGTH:
-            self.values.add(view)
+        self._know(view)
         return Redacted(write_tag(kind), (kind,))
+
+    def _know(self, value: str) -> None:
+        """Letters alone may be a word that the text needs."""
+        if len(value) >= _KNOWN_LENGTH and len(self.values) < _KNOWN_LIMIT and not value.isalpha():
+            self.values.add(value)
 
     def _listen(self, view: str, spans: "_Spans") -> None:
         """Each line is a turn; speakers' names, cue numbers and times of subtitles are not said."""
@@ -239,8 +249,11 @@ def _find_labelled(view: str) -> _Spans:
             spans.add(start, stripe.end(), "track")
     for match in pattern.ANY_CODE.finditer(view) if "code" in view else ():
         before = pattern.BEFORE_CODE.search(view, max(0, match.start() - 22), match.start())
-        word = before[1] if before else None
-        if word not in pattern.OTHER_CODE if match["is"].strip() else word in pattern.OWN_CODE:
+        word, told = before[1] if before else None, match["is"].strip()
+        # "Code: 4625" is one of a program; what people are sent to sign in with has six digits.
+        if told in (":", "=") and len(match["value"]) < _SENT_DIGITS:
+            continue
+        if word not in pattern.OTHER_CODE if told else word in pattern.OWN_CODE:
             spans.add(*match.span("value"), "code")
     return spans
 

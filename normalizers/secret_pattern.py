@@ -136,7 +136,7 @@ ANY_CODE = re.compile(
 )
 BEFORE_CODE = re.compile(r"(?<![a-z])(?:([a-z]{1,20})[ \-.])$")
 STRIPE = re.compile(r"(?P<value>b\d{12,19}\^[^\^\n]{2,26}\^\d{4,}[^\s?]{0,60}\??)")
-AFTER_CARD = re.compile(rf"[=d]{_SECOND}{_MONTH}\d{{3,30}}\??(?![0-9a-z=])")
+AFTER_CARD = re.compile(rf"={_SECOND}{_MONTH}\d{{3,30}}\??(?![0-9a-z=])")
 """Track 2 behind the card number; its digits are the issuer's."""
 CARD_LINE = re.compile(
     rf"(?<!\d)\d{{4}}[ ]?\d{{4}}[ ]?\d{{4}}[ ]?\d{{1,7}}[ ,，|]{{1,3}}(?P<value>{_MONTH}[/\-]?{_SECOND}[ ,，|]{{1,3}}\d{{3,4}})(?!\d)"
@@ -222,7 +222,7 @@ ASKS = re.compile(
 ASKS_NOT = re.compile(
     r"不要|请勿|切勿|别|勿|几次|为什么|怎么|没有?收|收不到|忘|do not|don't|never|forgot|重置|修改|错误|不会(?:问|向|索)"
 )
-LEFT_OPEN = re.compile(rf"(?:{_IS}|的)?[\s，,。.…:：]*")
+LEFT_OPEN = re.compile(rf"(?:{_IS}|的)?[\s，,…:：]*")
 """A label with nothing behind it: the value comes in the next turn."""
 OTHER_NUMBER = re.compile(
     r"手机|电话|卡号|尾号|身份证|证件号|账号|帐号|户号|工号|金额|多少钱|余额|单号|编号|日期|生日|几号|地址|phone|mobile|account|amount|card number"
@@ -244,7 +244,7 @@ ANSWERS = {
 NAMES = (
     r"(?:(?:login|user|account|bank|card|query|trade|transaction|payment|sms)?(?:password|passwd|pwd|passcode|passphrase)|"
     r"[a-z一-鿿]{0,6}(?:密码|口令)|(?:card)?pin(?:code|number)?|cv[vcn]2?(?:code|码)?|(?:card)?securitycode|安全码|"
-    r"otp(?:code)?|smscode|verif(?:y|ication)code|authcode|(?:短信|手机|动态)?(?:验证码|校验码|动态码)|track[12]?(?:data)?|磁道(?:信息|数据)?)"
+    r"otp(?:code)?|smscode|verif(?:y|ication)code|authcode|(?:短信|手机|动态)?(?:验证码|校验码|动态码))"
 )
 NAME = re.compile(NAMES)
 """A field of this name holds a secret, whatever its value looks like. Compact: no spaces, underscores or dashes."""

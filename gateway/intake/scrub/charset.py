@@ -1,7 +1,7 @@
 """Bytes of a charset that nobody says, or says wrongly: each likely one is tried until words are found."""
 
 import codecs
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from normalizers.secret import TAG, find_removed, write_tag
 
@@ -11,7 +11,24 @@ _WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "big5": "big5hkscs", "us-ascii"
 
 def scrub_charset(data: bytes, label: str, scrub: Callable[[str], str]) -> bytes:
     """`scrub` gives back the very text where nothing was found; then the bytes stay as they are. Never raises."""
-    for codec in _list_codecs(data, label.strip().lower()):
+    likely = list(_list_codecs(data, label.strip().lower()))
+    read = False
+    for codec in likely:
+        try:
+            text = data.decode(codec)
+        except (UnicodeError, LookupError, ValueError):
+            continue
+        read = True
+        scrubbed = scrub(text)
+        if scrubbed != text:
+            return _encode(scrubbed, codec)
+        if codec == "utf-8":  # other charsets do not look like it by chance
+            return data
+    return data if read else _scrub_damaged(data, likely, scrub)
+
+
+def _scrub_damaged(data: bytes, likely: Sequence[str], scrub: Callable[[str], str]) -> bytes:
+    for codec in likely:
         try:
             text = data.decode(codec, "surrogateescape")
         except (UnicodeError, LookupError, ValueError):
@@ -32,7 +49,8 @@ def _list_codecs(data: bytes, label: str) -> Iterator[str]:
         yield label
     if b"\0" in data:
         yield from ("utf-16-le", "utf-16-be")
-    yield "utf-8"
+    if label != "utf-8":
+        yield "utf-8"
     if not data.isascii():
         yield from ("gb18030", "big5hkscs")
 

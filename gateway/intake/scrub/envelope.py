@@ -20,11 +20,13 @@ from gateway.intake.scrub.removal import Removal
 from gateway.intake.scrub.words import scrub_words
 from gateway.ops import metrics
 from gateway.ops.logs import log
-from normalizers.secret import may_hold_secret
+from normalizers.secret import make_scan, may_hold_secret
 
 PURPOSE = "removed-secrets"
 """Of the key, for `House.derive`."""
 _DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{32,64}(?![0-9a-f])")
+_SCAN = make_scan("&#", "base64", '"payload"', "\\u", "%", "\0")
+"""Also what may spell such a word."""
 _FORM = re.compile(rb"[\w.\-\[\]%+]{1,100}=[^&\r\n]*&")
 _CHARSET = re.compile(r"charset=[\"']?([\w.\-]{1,40})", re.IGNORECASE)
 
@@ -40,6 +42,8 @@ class Scrub:
 
         The content digest stays that of the bytes as they were sent, so that the same push again is a duplicate.
         """
+        if _is_flat(envelope.media_type) and _is_clean(envelope.raw) and not may_hold_secret(_list_texts(envelope)):
+            return envelope, {}
         removal = Removal()
         try:
             raw = scrub_raw(envelope.raw, envelope.media_type, removal)
@@ -77,6 +81,17 @@ class Scrub:
         return hmac.new(self._key, text.encode("utf-8", "surrogatepass"), sha256).hexdigest()
 
 
+def _list_texts(envelope: Envelope) -> bytes:
+    """All that is told beside the raw bytes."""
+    thread = envelope.thread.key if envelope.thread else ""
+    return "\n".join((envelope.source_key, thread, *envelope.hints.values())).encode("utf-8", "surrogatepass")
+
+
+def _is_flat(media_type: str) -> bool:
+    """Words are not inside transfer encodings of parts."""
+    return not media_type.lower().startswith(("message/", "multipart/"))
+
+
 def scrub_raw(raw: bytes, media_type: str, removal: Removal) -> bytes:
     """Twice where a value was found: it may stand alone before the words that give it away."""
     scrubbed = _scrub_once(raw, media_type, removal)
@@ -101,17 +116,18 @@ def _scrub_once(raw: bytes, media_type: str, removal: Removal) -> bytes:
 
 def _is_clean(raw: bytes) -> bool:
     """Nearly every envelope is, and this is on the way to the 2xx: nothing in it that could be, or spell, a secret's label."""
-    if may_hold_secret(raw) or b"&#" in raw or b"base64" in raw or b'"payload"' in raw:
-        return False
-    if b"\\u" in raw and may_hold_secret(_unescape(raw)):
-        return False
-    if b"%" in raw and may_hold_secret(unquote_to_bytes(raw.replace(b"+", b" "))):
-        return False
+    if _SCAN.find_matches_as_indexes(raw.lower()):
+        if may_hold_secret(raw) or b"&#" in raw or b"base64" in raw or b'"payload"' in raw or b"\0" in raw:
+            return False
+        if b"\\u" in raw and may_hold_secret(_unescape(raw)):
+            return False
+        if b"%" in raw and may_hold_secret(unquote_to_bytes(raw.replace(b"+", b" "))):
+            return False
     try:
         raw.decode()
     except UnicodeDecodeError:
         return False
-    return b"\0" not in raw
+    return True
 
 
 def _unescape(raw: bytes) -> bytes:

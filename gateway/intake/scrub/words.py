@@ -23,7 +23,7 @@ def _scrub(text: str, find: Find, removal: Removal, depth: int) -> str:
     if depth < _LIMIT_DEPTH and _JSON_START.match(text):
         text = scrub_json(text, removal, lambda value, further, found: _scrub_value(value, further, found, depth + 1))
         return text if _is_json(text) else removal.replace(text, find(text))
-    if _MARKUP.search(text):
+    if ("&#" in text or may_hold_secret(text.encode("utf-8", "surrogatepass"))) and _MARKUP.search(text):
         text = scrub_markup(text, removal)
     return removal.replace(text, find(text))
 
