@@ -77,14 +77,14 @@ CVV = (
     r"(?:\bcv[vcn]2?(?:码|[ ]?(?:code|number|no\.?))?|"
     + _spaced("安全码")
     + r"|(?:签名栏|签名条|卡|背)[^,，。0-9\n]{0,6}(?:背|背面|背后|反面|签名栏|签名条|后)[^,，。0-9\n]{0,5}[三3](?:位|个)(?:数字|数|号码|码)?|背面[^,，。0-9\n]{0,4}[三3](?:位|个)(?:数字|数|号码|码)?"
-    r"|(?:末|后)三码|三位安全码|(?:card )?verification (?:value|number)|(?:three|3) digits? (?:on|at) the back(?: of (?:my|the|your) card)?|رمز الامان)"
+    r"|(?:末|后)三码|三位安全码|security code (?:on|at) the back|(?:card )?verification (?:value|number)|(?:three|3) digits? (?:on|at) the back(?: of (?:my|the|your) card)?|رمز الامان)"
 )
 PIN = r"(?:\bpin(?:[ ]?(?:number|no\.?|code|码))?(?![a-z])|الرقم السري)"
 LOGIN = r"(?:" + _spaced("密码", "口令") + r"|\bpass[ -]?(?:word|wd|code|phrase)|\bpwd\b|كلمه (?:ال)?(?:سر|مرور))"
 LABEL = re.compile(
     # The first characters are tried first: nearly every place fails there.
     r"(?=[验校效动短确授认登一随收六四6安卡背签末后三3密口ovsatclp2رك\u0627])"
-    rf"(?:(?P<code>{CODE}|\b(?:the|that|your|a|this) code\b(?! of))|(?P<cvv>{CVV})|(?P<pin>{PIN})|(?P<password>{LOGIN}))"
+    rf"(?:(?P<cvv>{CVV})|(?P<code>{CODE}|\b(?:the|that|your|a|this) code\b(?! of))|(?P<pin>{PIN})|(?P<password>{LOGIN}))"
 )
 
 _ALNUM = r"(?=[a-z!@#$%^&*_]{0,31}\d)(?=[\d!@#$%^&*_]{0,31}[a-z])[a-z0-9!@#$%^&*_]"
@@ -225,7 +225,7 @@ ASKS_NOT = re.compile(
 LEFT_OPEN = re.compile(rf"(?:{_IS}|的)?[\s，,…:：]*")
 """A label with nothing behind it: the value comes in the next turn."""
 OTHER_NUMBER = re.compile(
-    r"手机|电话|卡号|尾号|身份证|证件号|账号|帐号|户号|工号|金额|多少钱|余额|单号|编号|日期|生日|几号|地址|phone|mobile|account|amount|card number"
+    r"手机号|电话|卡号|尾号|身份证|证件号|账号|帐号|户号|工号|金额|多少钱|余额|单号|编号|日期|生日|几号|地址|phone|mobile|account|amount|card number"
 )
 """Another number is talked about now."""
 _CHATTER = r"[\s嗯啊呃哦喔好的对是就那这个我您你记一下它说ok,，。.:：\"“「]{0,14}"

@@ -9,8 +9,7 @@ import quopri
 import re
 from collections.abc import Callable, Iterator
 from email import message_from_bytes
-from email.errors import HeaderParseError
-from email.header import Header, decode_header
+from email.header import Header
 from email.message import Message
 from email.policy import compat32
 from email.utils import formataddr, getaddresses
@@ -40,6 +39,7 @@ _TRACE = frozenset(
         "x-google-dkim-signature",
     ]
 )
+_WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]{0,20})?\?([bBqQ])\?([^?]*)\?=")
 _ADDRESSES = frozenset(["from", "to", "cc", "bcc", "sender", "reply-to"])
 _TEXT_NAME = re.compile(r"\.(?:txt|csv|tsv|json|jsonl|xml|html?|md|log|srt|vtt|eml|ics|vcf)$", re.IGNORECASE)
 _TEXT_TYPE = re.compile(r"text/.*|application/(?:json|xml|xhtml\+xml|csv|.*\+json|.*\+xml)")
@@ -130,9 +130,7 @@ def _find_delimiters(body: bytes, mark: bytes) -> Iterator[tuple[int, int]]:
 def _scrub_coded(body: bytes, message: Message, scrub: Callable[[bytes], bytes]) -> bytes:
     coding = str(message.get("content-transfer-encoding", "")).strip().lower()
     if coding == "base64":
-        data = re.sub(rb"[^A-Za-z0-9+/]", b"", body)
-        data = data[: len(data) - 1] if len(data) % 4 == 1 else data
-        plain = base64.b64decode(data + b"=" * (-len(data) % 4))
+        plain = _decode_base64(body)
     elif coding == "quoted-printable":
         plain = quopri.decodestring(body)
     elif _is_odd(message):
@@ -241,20 +239,40 @@ def _decode_bytes(value: bytes) -> str:
 
 
 def _decode(value: str) -> str:
-    """Encoded words (RFC 2047) -> text. A character may be cut between two of them."""
+    """Encoded words (RFC 2047) -> text. Neighbours of one charset are joined first: a character may be cut between them."""
     if "=?" not in value:
         return value
-    try:
-        pieces = decode_header(value.replace("\r\n", "\n").replace("\n", " "))
-    except (HeaderParseError, ValueError, LookupError):
-        return value
-    return "".join([piece if isinstance(piece, str) else _decode_piece(piece, label) for piece, label in pieces])
+    pieces: list[str] = []
+    waiting, label, at = b"", "", 0
+    for word in _WORD.finditer(value):
+        between = value[at : word.start()]
+        if waiting and (between.strip() or word[1].lower() != label):
+            pieces.append(_decode_piece(waiting, label))
+            waiting = b""
+        if between.strip() or not at:
+            pieces.append(between)
+        waiting, label, at = waiting + _decode_word(word[2], word[3]), word[1].lower(), word.end()
+    return "".join([*pieces, _decode_piece(waiting, label) if waiting else "", value[at:]])
 
 
-def _decode_piece(piece: bytes, label: str | None) -> str:
-    for codec in (label or "utf-8", "utf-8", "gb18030"):
+def _decode_word(coding: str, text: str) -> bytes:
+    data = text.encode("utf-8", "surrogateescape")
+    if coding in "qQ":
+        return quopri.decodestring(data, header=True)
+    return _decode_base64(data)
+
+
+def _decode_base64(data: bytes) -> bytes:
+    """Whatever is no base64 in it is passed over."""
+    data = re.sub(rb"[^A-Za-z0-9+/]", b"", data)
+    data = data[: len(data) - 1] if len(data) % 4 == 1 else data
+    return base64.b64decode(data + b"=" * (-len(data) % 4))
+
+
+def _decode_piece(piece: bytes, label: str) -> str:
+    for codec in (label, "utf-8", "gb18030"):
         try:
-            return piece.decode("gb18030" if codec.lower() in ("gb2312", "gbk") else codec)
+            return piece.decode("gb18030" if codec in ("gb2312", "gbk") else codec)
         except (UnicodeError, LookupError, ValueError):
             continue
     return piece.decode("utf-8", "replace")
