@@ -71,9 +71,9 @@ def scrub_body(body: bytes, message: Message, removal: Removal, *, default: str,
     if media_type.startswith("multipart/") and boundary and depth < _LIMIT_DEPTH:
         inner = "message/rfc822" if media_type == "multipart/digest" else "text/plain"
         return _scrub_parts(body, boundary, lambda part: scrub_part(part, removal, default=inner, depth=depth + 1))
-    if media_type == "message/rfc822" and depth < _LIMIT_DEPTH:
+    if media_type.startswith("message/") and depth < _LIMIT_DEPTH:  # a mail, or the fields of a report
         return _scrub_coded(body, message, lambda mail: scrub_part(mail, removal, depth=depth + 1))
-    if _TEXT_TYPE.fullmatch(media_type) or media_type.startswith(("multipart/", "message/")) or _is_text_file(message):
+    if _TEXT_TYPE.fullmatch(media_type) or media_type.startswith("multipart/") or _is_text_file(message):
         label = message.get_content_charset() or ""
         return _scrub_coded(
             body, message, lambda text: scrub_charset(text, label, lambda words: scrub_words(words, removal))
