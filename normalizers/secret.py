@@ -28,8 +28,39 @@ TAG = re.compile(rf"\[(?:已删除|removed):({'|'.join(_BY_NAME)})\]")
 
 _GATES = (
     *("码", "碼", "密", "口令", "背", "签名", "簽名", "位数", "位數", "数字", "數字", "有效"),
-    *("passw", "pass-", "pass w", "passc", "passp", "pass c", "pass p", "pwd", "otp", "pin", "cvv", "cvc", "cvn"),
-    *(" code", '"code ', "verif", "one-time", "one time", "the back", "expir", " exp", "valid t"),
+    *(
+        "passw",
+        "pass-",
+        "pass w",
+        "passc",
+        "passp",
+        "pass c",
+        "pass p",
+        "pass:",
+        "pass=",
+        "pass :",
+        "令牌",
+        "pwd",
+        "otp",
+        "pin",
+        "cvv",
+        "cvc",
+        "cvn",
+    ),
+    *(
+        " code",
+        '"code ',
+        "code:",
+        "code=",
+        "code is",
+        "verif",
+        "one-time",
+        "one time",
+        "the back",
+        "expir",
+        " exp",
+        "valid t",
+    ),
     *("رمز", "الرمز", "كود", "السر", "مرور"),
     # Letters of full width, and characters nobody sees, by which a label may be written.
     *("ｃ", "Ｃ", "ｐ", "Ｐ", "ｏ", "Ｏ", "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad"),
@@ -236,15 +267,15 @@ def _find_labelled(view: str) -> _Spans:
     _find_cards(view, spans)
     for label in pattern.LABEL.finditer(view):
         kind = label.lastgroup or ""
-        for rule in pattern.AFTER_LABEL[kind]:
-            match = rule.match(view, label.end())
-            if match and not _is_other(view, *match.span("value"), kind) and spans.add(*match.span("value"), kind):
-                break
+        other_name = pattern.IN_BRACKETS.match(view, label.end())
+        _find_after(view, other_name.end() if other_name else label.end(), kind, spans)
     for number in pattern.NUMBER.finditer(view):
         start, end = number.span()
         if 4 <= end - start <= 8 and not _is_other(view, start, end, "code"):
             if view[start - 1 : start] != "." and any(rule.match(view, end) for rule in pattern.AFTER_NUMBER):
                 spans.add(start, end, "code")
+            elif end - start == _SENT_DIGITS:
+                _find_six(view, start, end, spans)
         elif 13 <= end - start <= 19 and (stripe := pattern.AFTER_CARD.match(view, end)):
             spans.add(start, stripe.end(), "track")
     for match in pattern.ANY_CODE.finditer(view) if "code" in view else ():
@@ -256,6 +287,22 @@ def _find_labelled(view: str) -> _Spans:
         if word not in pattern.OTHER_CODE if told else word in pattern.OWN_CODE:
             spans.add(*match.span("value"), "code")
     return spans
+
+
+def _find_after(view: str, at: int, kind: str, spans: _Spans) -> None:
+    """The value behind a label that ends at `at`, and those that are added to it ("和", "改成")."""
+    for rule in pattern.AFTER_LABEL[kind]:
+        match = rule.match(view, at)
+        while match and not _is_other(view, *match.span("value"), kind) and spans.add(*match.span("value"), kind):
+            match = pattern.FURTHER.match(view, match.end("value")) if kind in ("code", "password") else None
+            if match is None:
+                return
+
+
+def _find_six(view: str, start: int, end: int, spans: _Spans) -> None:
+    for kind, rule in pattern.AFTER_SIX.items():
+        if rule.match(view, end) and not pattern.BEFORE_OTHER.search(view, max(0, start - 5), start):
+            spans.add(start, end, kind)
 
 
 def _find_cards(view: str, spans: _Spans) -> None:

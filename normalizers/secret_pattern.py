@@ -24,7 +24,7 @@ _UNIT = (
     r"年|月|日|元|块|圆|位|个|次|遍|万|千|百|亿|天|小时|分钟|分(?!开)|秒|点(?!击)|号|%|折|倍|条|家|人|张|笔|岁|公里|米|"
     r"kb|mb|rmb|usd|yuan|dollar|times|days?\b|hours?\b|min|digits?\b|characters?\b|people|http"
 )
-_END = rf"(?!{DIGIT}|[ \-]{DIGIT}{{3}}|[ \t]{{0,2}}(?:{_UNIT})|\.\d)"
+_END = rf"(?:(?<=[0-9])(?![0-9]|[{SPOKEN}](?!次|遍|个|分钟))|(?<![0-9])(?!{DIGIT}))(?![ \-]{DIGIT}{{3}}|[ \t]{{0,2}}(?:{_UNIT})|\.\d)"
 
 
 def _run(least: int, most: int) -> str:
@@ -38,14 +38,15 @@ def _run(least: int, most: int) -> str:
 _OPEN = r"[ \t]{0,2}[\"'“‘「『【\[(（<]?[*]{0,2}[ \t]{0,2}"
 _IS = (
     r"[ \t\n]{0,3}(?:(?:就|都|应该|好像|确实|可能|现在|原来|之前|以前|还|一直|也|我|他|她|给|被|已|已经|又|重新){0,3}"
-    r"(?:改|设|写|换|输|填|重置|设置|修改|定|告诉|报){0,2}(?:了|的)?(?:是|为|成了?|叫|作)(?:了|的)?"
+    r"(?:改|设|写|换|输|填|重置|设置|修改|定|告诉|报){0,2}(?:了|的)?(?:是|为|系|成了?|叫|作)(?:了|的)?"
     r"|[:：=]|is\b|was\b|were\b|are\b|هو|هي)"
-    r"[ \t\n]{0,3}(?:我的|这个|这六位|这个数|[:：])?" + _OPEN
+    r"[ \t\n]{0,3}(?:我的|这个|这六位|这个数|(?:我|我的|孩子|老公|老婆)?生日|(?:身份证|手机|手机号|卡号|电话|学号)[后末尾前][六四6]位数?|الخاص بك هو|[:：])?"
+    + _OPEN
 )
 _FILL = (
     r"(?:[ \t\n]{0,2}(?:[,，:：、]|就|都|应该|好像|的|是|为|叫|了|着|过|我|您|你|他|她|对方|给|把|被|已|已经|收到|发来|发送|发|报|念|说|告诉|"
     r"告知|提供|输入|输|填|写|试|用|设|改|换|成|号码?|如下|这个|那个|短信|里面|上面|显示|过去|过来|客服|骗子|登录|交易|支付|转账|"
-    r"本次|此次|数字|数|[六四6三3]位|后|完|一下|让|要|嗯|啊|呃|"
+    r"本次|此次|数字|数|[六四6三3]位|后|完|一下|让|要|嗯|啊|呃|从|由|分别|原来|原|也|还|卡上的|هو|هي|الخاص بك|"
     r"(?:i|me|my|the|it|it's|it’s|they|you|he|she|sent|send|got|received|was|is|gave|him|her|them|as|to|number|no\.?|code)\b)){0,8}[ \t\n]{0,2}"
     + _OPEN
 )
@@ -69,7 +70,7 @@ CODE = (
         ),
         *("确认码", "授权码", "认证码", "登录码", "一次性密码", "一次性口令", "随机码"),
     )
-    + r"|短信(?:里|上|中)?(?:收到)?的?(?:那)?(?:[六四6]位)?数字?|收到的(?:那)?(?:个)?[六四6]位数字?码?|(?<![0-9后末尾前头])[六四6]位(?:的)?(?:验证)?数字?码?"
+    + r"|动态令牌(?:上)?的?(?:数字|号码|密码)?|短信(?:里|上|中)?(?:收到)?的?(?:那)?(?:[六四6]位)?数字?|收到的(?:那)?(?:个)?[六四6]位数字?码?|(?<![0-9后末尾前头])[六四6]位(?:的)?(?:验证)?数字?码?"
     r"|\botp\b|\b(?:verification|verify|security|one[ -]?time|sms|text|auth(?:entication|orization|orisation)?|access|confirmation|login|2fa)"
     r"[ -](?:code|passcode|password|pin|number)\b|رمز ال(?:تحقق|تاكيد|تفعيل)|كود ال(?:تحقق|تاكيد)|الرمز)"
 )
@@ -80,10 +81,14 @@ CVV = (
     r"|(?:末|后)三码|三位安全码|security code (?:on|at) the back|(?:card )?verification (?:value|number)|(?:three|3) digits? (?:on|at) the back(?: of (?:my|the|your) card)?|رمز الامان)"
 )
 PIN = r"(?:\bpin(?:[ ]?(?:number|no\.?|code|码))?(?![a-z])|الرقم السري)"
-LOGIN = r"(?:" + _spaced("密码", "口令") + r"|\bpass[ -]?(?:word|wd|code|phrase)|\bpwd\b|كلمه (?:ال)?(?:سر|مرور))"
+LOGIN = (
+    r"(?:"
+    + _spaced("密码", "口令")
+    + r"|\bpass[ -]?(?:word|wd|code|phrase)|\bpass(?=[ ]?[:=])|\bpwd\b|كلمه (?:ال)?(?:سر|مرور))"
+)
 LABEL = re.compile(
     # The first characters are tried first: nearly every place fails there.
-    r"(?=[验校效动短确授认登一随收六四6安卡背签末后三3密口ovsatclp2رك\u0627])"
+    r"(?=[验校效动令短确授认登一随收六四6安卡背签末后三3密口ovsatclp2رك\u0627])"
     rf"(?:(?P<cvv>{CVV})|(?P<code>{CODE}|\b(?:the|that|your|a|this) code\b(?! of))|(?P<pin>{PIN})|(?P<password>{LOGIN}))"
 )
 
@@ -100,6 +105,13 @@ _MONTH = r"(?:0[1-9]|1[0-2])"
 _EXPIRY = rf"(?:{_MONTH}[ ]?[/\-年.][ ]?(?:20)?{_SECOND}|(?:20)?{_SECOND}[ ]?[/\-年.][ ]?{_MONTH}月?)(?![\d/\-.])"
 
 
+_ALIKE = rf"[四五六七八4-8]个{DIGIT}(?!{DIGIT})"
+_SAYS = (
+    r"(?: (?:on|of|for|in|i|my|the|this|that|card|back|account|use|used|have|just|got|and|to|it|for|online|bank|phone)\b){1,8}"
+    r" (?:is|was|said|typed|entered|(?:told|gave) (?:him|her|them|the [a-z]{2,12}))[:]? "
+)
+
+
 def _after(*patterns: str) -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(each) for each in patterns)
 
@@ -109,27 +121,46 @@ AFTER_LABEL = {
         rf"{_FILL}(?P<value>{_run(4, 8)})",
         rf"{_IS}(?P<value>{_ALNUM}{{4,8}})(?![a-z0-9])",
         rf"[^。！？!?\n]{{0,40}}?{_TELLS}(?P<value>{_run(6, 6)})",
+        rf"{_SAYS}(?P<value>{_run(4, 8)})",
         # "security code" is the name of both.
         rf"(?<=security code){_FILL}(?P<value>{_run(3, 3)})",
     ),
-    "cvv": _after(rf"(?:{_FILL}|{_IS})(?P<value>{_run(3, 4)})"),
-    "pin": _after(rf"(?:{_FILL}|{_IS})(?P<value>{_run(4, 12)})"),
+    "cvv": _after(rf"(?:{_FILL}|{_IS}|{_SAYS})(?P<value>{_run(3, 4)})"),
+    "pin": _after(rf"(?:{_FILL}|{_IS}|{_SAYS})(?P<value>{_run(4, 12)})"),
     "password": _after(
         rf"{_IS}(?P<value>{_run(4, 20)}|{_TYPED}|{_SPELT_LETTERS})",
         rf"{_OPEN}(?P<value>\d{{4,12}}){_END}(?![\-/])",
         rf"{_OPEN}(?P<value>{_ALNUM}{{6,32}})",
-        rf"{_FILL}(?P<value>{_run(6, 12)})",
+        rf"{_FILL}(?P<value>{_run(6, 12)}|{_ALIKE})",
+        rf"(?:不对|错误|不正确|无效|失效)[ ]?[:： ][ ]?(?P<value>\d{{6}}){_END}",
+        rf"[^。！？!?\n号0-9]{{0,20}}?{_TELLS}(?P<value>{_run(6, 6)})(?!单号|这个号)",
+        # Far from its label, a value must not look like anything else.
+        rf"[^。！？!?\n0-9a-z号信箱名]{{0,14}}(?:是|为|系|成了?|[:：])[ ]?(?P<value>{_ALNUM}{{6,32}})(?![a-z0-9@.])",
         rf"(?:[ ]?(?:是|为|is\b)?[ ]?[:：=][ ]?[\"'“]?|[ ]?(?:是|为)|[\"'“])(?P<value>{_LETTERS})",
     ),
 }
 """What follows a label of that kind; the first that fits counts."""
+IN_BRACKETS = re.compile(r"[ ]?[(（][^()（）\d\n]{1,12}[)）]")
+"""Between a label and what follows it: its other name."""
+FURTHER = re.compile(
+    r"[ ,，、/]{0,2}(?:和|与|跟|还有|以及|或者?|and|or|[^。0-9a-z\n]{0,6}(?:又|再|第[二三]次|改成了?|改为|换成了?)[^。0-9a-z\n]{0,6})[ ]{0,2}"
+    rf"(?P<value>(?<!\d)\d{{6,8}}{_END}|{_ALNUM}{{6,32}})"
+)
+"""A second value behind the first."""
 NUMBER = re.compile(r"[0-9]+")
 AFTER_NUMBER = _after(
     rf"[ ]{{0,2}}[\"”）)】]?[ ]?(?:就?是|为)[^,，。0-9\n]{{0,10}}?{CODE}",
     rf"[ ]{{0,2}}is (?:[a-z'.]{{1,15}} ){{0,4}}?(?:{CODE}|code\b)",
+    rf" as (?:your|my|the|a) (?:[a-z]{{2,12}} ){{0,2}}?{CODE}",
     rf"[ ]?[（(【\[,，][ ]?[^\s()（）\d,，。]{{0,8}}{CODE}(?=[)）\]】,，。])",
 )
 """What follows a one-time code of 4 to 8 digits that stands before its label."""
+AFTER_SIX = {
+    "code": re.compile(rf"[ ]?(?:[,，][ ]?是(?={CODE}(?:$|[\s，。,.!！]))|这个|那个|这条)?{CODE}"),
+    "password": re.compile(rf"[ ]?(?:(?:这个|那个|作为|做|当)(?:我的|卡的|取款|交易|登录)?){LOGIN}"),
+}
+"""What follows one of six digits, without a word that joins them."""
+BEFORE_OTHER = re.compile(r"(?:号|号码|金额|元|额|转了?|卡|第|no\.?|#|¥|￥|\$)[ :：]?$")
 ANY_CODE = re.compile(
     r"code\b(?P<is>(?: (?:is|was|i got|i received|(?:they|you) sent(?: me)?))?[ ]?[:=]?)[ ]{0,2}[\"“']?"
     rf"(?P<value>\d(?:[ \-]?\d){{3,7}})(?![a-z]){_END}"
@@ -149,7 +180,27 @@ EXPIRY = re.compile(
 NO_CARD = re.compile(r"(?:优惠|券|合同|身份证|证件|活动|积分|coupon|offer|contract|passport).{0,6}$")
 """Before "valid until": of something else than a card."""
 
-OWN_CODE = frozenset(["the", "a", "my", "your", "this", "that", "use", "enter", "with", "same", "got", "gave"])
+OWN_CODE = frozenset(
+    [
+        "the",
+        "a",
+        "my",
+        "your",
+        "this",
+        "that",
+        "use",
+        "enter",
+        "with",
+        "same",
+        "got",
+        "gave",
+        "digit",
+        "digits",
+        "received",
+        "entered",
+        "sent",
+    ]
+)
 """Words before "code 483920" that make it one to sign in with."""
 OTHER_CODE = frozenset(
     [
