@@ -41,7 +41,10 @@ class ServerSettings(_Section):
 
 class KeysSettings(_Section):
     file: Path | None = None
-    """The master key, 32 random bytes; made on first start. None: `keys/master.key` in the data directory."""
+    """The keyring: the master keys, by version (see config.keys); made on first start. None: `keys/master.key` in the data
+    directory."""
+    command: tuple[str, ...] = ()
+    """A program and its arguments that prints the keyring instead: the bank's key management."""
 
 
 class BankSettings(_Section):

@@ -18,8 +18,10 @@ from gateway.store.rows import (
     Balance,
     Deadlines,
     Duty,
+    Found,
     InboxItem,
     Missing,
+    MonthKey,
     Moved,
     NewDuty,
     Parked,
@@ -126,7 +128,7 @@ class Store(Protocol):
         """When the last envelope of this thread came in; None if none ever did."""
 
     async def count_sent(self, address: bytes, instance: str, since: Millis) -> int:
-        """Notices done to this address (`NewDuty.address`) by this notice instance since then, of all complaints."""
+        """Notices done to this address (`Duty.address`) by this notice instance since then, of all complaints."""
 
     async def find_sent(self, reference: str) -> Duty | None:
         """The notice to a customer that was done under this reference and has not been found undelivered."""
@@ -145,6 +147,9 @@ class Store(Protocol):
     # --- people ----------------------------------------------------------------------------------------------------
 
     async def trace(self, receipt: Receipt) -> Trace | None: ...
+
+    async def find(self, values: Sequence[str]) -> Sequence[Found]:
+        """Complaints that were registered as `found_by` any of these, the latest first."""
 
     async def find_matter(self, channel: str, thread: str, *, sequential: bool = False) -> Receipt | None:
         """The latest matter of a thread, open or not. `sequential` as in the thread."""
@@ -174,6 +179,12 @@ class Store(Protocol):
     async def reread(self, result: Registered, now: Millis) -> bool:
         """Commit a new complaint version made by a replay (result.item.claim is 0), compare-and-set on the version."""
 
+    async def read_month_keys(self) -> Sequence[MonthKey]:
+        """The keys that seal, in order. The first, without a month, marks what is found by its value."""
+
+    async def rewrap_keys(self) -> int:
+        """Seal them with the newest master key of the keyring, which is read anew. Returns how many were not."""
+
     async def skip_numbers(self) -> None:
         """After a restore from a backup: receipts given since it was made are not given again."""
 
@@ -184,6 +195,13 @@ class Store(Protocol):
 
     async def totals(self) -> Sequence[Standing]:
         """The same over finished states too (may be slow): for `huiyin stats` and the conservation check."""
+
+    # --- growth ----------------------------------------------------------------------------------------------------
+
+    async def make_months(self, now: Millis) -> Sequence[str]:
+        """Room for the months ahead, where the engine keeps each in a place of its own. Returns the months that were
+        made; nearly always none.
+        """
 
     # --- audit -----------------------------------------------------------------------------------------------------
 

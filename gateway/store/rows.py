@@ -61,7 +61,7 @@ class NewDuty:
     an attachment.
 
     `to` is JSON: a notice's address with the ways after it (`stages/ways.py`), what to fetch (`stages/collect.py`), else
-    empty. `address` is the digest of the address, for notices to customers (`digest_address`).
+    empty. `address` is the digest of the address, for notices to customers (`digest_address`); the store keeps its mark.
     `due_ms` is when it may first be tried.
     """
 
@@ -78,7 +78,8 @@ class NewDuty:
 class Registered:
     """One claimed inbox item turned into a complaint version. Committed as a whole or not at all.
 
-    `decide_ms`: by when it must be decided; None where nothing has to be (praise, a suggestion).
+    `decide_ms`: by when it must be decided; None where nothing has to be (praise, a suggestion). `found_by`: what it is
+    found again by (see `Store.find`).
     """
 
     item: InboxItem
@@ -92,6 +93,7 @@ class Registered:
     document: bytes
     duties: Sequence[NewDuty] = ()
     decide_ms: int | None = None
+    found_by: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +219,28 @@ class Trace:
     duties: Sequence[DutyFacts]
     tickets: dict[str, str] = field(default_factory=dict)
     history: Sequence[HistoryRow] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A complaint of a person that was looked for."""
+
+    receipt: Receipt
+    channel: str
+    kind: Kind
+    level: Level
+    created_ms: Millis
+    changed_ms: Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthKey:
+    """A key that seals what is written in one month (UTC, like 2026-11), itself sealed by a version of the master key."""
+
+    month: str
+    version: int
+    made_ms: Millis
+    destroyed_ms: Millis | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
