@@ -349,7 +349,8 @@ class Gateway:
                 alarms=Alarms(store, clock, self.notices, words, settings.alarms),
             )
             self._run("sweep", Role.SWEEP, sweep.work, EVERY_S)
-            self._run("retain", Role.SWEEP, Retain(store, clock).work, RETAIN_EVERY_S)
+            retain = Retain(store, clock, open_blobs(settings), keep_months=settings.retention.keep)
+            self._run("retain", Role.SWEEP, retain.work, RETAIN_EVERY_S)
 
     def _run(self, name: str, role: Role, work: Callable[[], Awaitable[int]], poll_s: float | None = None) -> None:
         # Each loop has a wake of its own, because waiting clears it.

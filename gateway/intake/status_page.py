@@ -95,6 +95,8 @@ class StatusPage:
             trace = await self._store.trace(receipt)
             if trace is None:
                 return self._ask(call, notice="verify_wrong", status=404)
+            if trace.forgotten:
+                return self._ask(call, notice="forgotten", status=410)
             if form.fields.get("do") in ("add", "withdraw"):
                 return await self._keep(call, trace, form)
             return self._show(call, trace)
@@ -127,7 +129,7 @@ class StatusPage:
             after_s=after_s,
             number=spoken(receipt) if receipt else call.params["receipt"][:20],
             notice=TEXTS[language].say("status", notice) if notice else "",
-            open=notice not in ("verify_stop", "store_away"),
+            open=notice not in ("verify_stop", "store_away", "forgotten"),
         )
 
     # --- what it shows ---------------------------------------------------------------------------------------------

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import uuid_utils
-
 from config.branches import load_branches
 from config.codes import load_codes
 from config.keys import Keyring
@@ -28,6 +26,7 @@ from gateway.contract.signing import derive_key
 from gateway.contract.verdict import Level
 from gateway.stages.search import list_ways
 from gateway.states import EnvelopeState
+from gateway.store.months import make_id_beside
 from gateway.store.rows import InboxItem, Lender, Moved
 from gateway.triage.judge import judge
 from gateway.triage.rules import load_rules
@@ -101,7 +100,7 @@ class Reader:
         complaint = self.build(
             [*earlier, draft],
             item.envelope,
-            complaint_id=item.complaint_id or uuid_utils.uuid7().hex,
+            complaint_id=item.complaint_id or make_id_beside(item.id),
             receipt=item.receipt,
             version=item.version + 1,
             first_received=item.earlier[0] if item.earlier else item.envelope,

@@ -37,12 +37,11 @@ _LAST_UNREGISTERED = Statement(
     ("numbers",),
 )
 _LAST_REGISTERED = Statement(
-    select(complaints.c.number, func.max(inbox.c.part))
-    .join_from(complaints, complaint_versions, complaint_versions.c.complaint_id == complaints.c.id)
-    .join(inbox, inbox.c.id == complaint_versions.c.envelope_id)
-    .where(is_in(complaints.c.number, "numbers"))
-    .group_by(complaints.c.number),
-    ("numbers",),
+    select(inbox.c.number, func.max(inbox.c.part))
+    .join_from(complaint_versions, inbox, inbox.c.id == complaint_versions.c.envelope_id)
+    .where(is_in(complaint_versions.c.complaint_id, "ids"))
+    .group_by(inbox.c.number),
+    ("ids",),
 )
 _THREADS = Statement(
     select(threads.c.key, threads.c.receipt, threads.c.number, threads.c.last_ms, threads.c.ended)
@@ -227,7 +226,11 @@ def _assign_matters(
     last_parts = yield from _find_last_parts(list(numbers))
     matters = {receipt: _Matter(receipt, n, last_parts[n]) for n, receipt in numbers.items() if n in last_parts}
     for key, receipt, _, last_ms, ended in rows:
-        open_threads[key] = _OpenThread(matters[receipt], last_ms, bool(ended), is_new=False)
+        # A matter that is forgotten cannot be added to: what comes now begins a new one.
+        matter = matters.get(receipt)
+        open_threads[key] = _OpenThread(
+            matter or _Matter(None, None, 0), last_ms, bool(ended or not matter), is_new=False
+        )
 
     opened: list[_Matter] = []
     for entry, envelope, key in keyed:
@@ -262,12 +265,12 @@ def _is_open(found: _OpenThread, thread: Thread, received_at: Millis) -> bool:
 
 
 def _find_last_parts(numbers: Sequence[int]) -> Plan[dict[int, int]]:
-    """The numbers among these that were given, with the place of the last envelope under each. They are held first, so
-    that no other node adds to them or registers what was added before this transaction has ended.
+    """The numbers among these that were given and are not forgotten, with the place of the last envelope under each. They
+    are held first, so that no other node adds to them or registers what was added before this transaction has ended.
     """
     yield from ask_for(_HOLD_UNREGISTERED, numbers)
-    yield from ask_for(_HOLD_REGISTERED, numbers)
-    found = {row[0]: row[1] for row in (yield from ask_for(_LAST_REGISTERED, numbers))}
+    registered = [row[0] for row in (yield from ask_for(_HOLD_REGISTERED, numbers))]
+    found = {row[0]: row[1] for row in (yield from ask_for(_LAST_REGISTERED, registered))}
     for number, part in (yield from ask_for(_LAST_UNREGISTERED, numbers)):
         found[number] = max(part, found.get(number, 0))
     return found

@@ -4,7 +4,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import Any
 
 from sqlalchemy import Integer, bindparam, func, or_, select
 
@@ -13,7 +12,8 @@ from gateway.contract.ports import Event
 from gateway.contract.receipt import Receipt
 from gateway.states import DutyState, EnvelopeState
 from gateway.store.accepting import UNREGISTERED, mark_key
-from gateway.store.heads import COLUMNS, read_envelope
+from gateway.store.heads import FACTS, read_envelope, read_said
+from gateway.store.months import find_month_of
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, is_in, word
 from gateway.store.rows import DutyFacts, EnvelopeFacts, HistoryRow, Parked, Standing, Target, Trace
 from gateway.store.settling import PARKED, WAITING, unseal_detail, unseal_document
@@ -38,16 +38,17 @@ _CURSOR = Statement(select(cursors.c.cursor).where(cursors.c.channel == bindpara
 _MATTER = Statement(select(threads.c.receipt).where(threads.c.key == bindparam("key")), ("key",))
 _ENVELOPE_FACTS = select(
     inbox.c.part,
+    inbox.c.id,
     inbox.c.state,
     inbox.c.code,
     inbox.c.detail,
-    *COLUMNS,
-).join_from(envelopes, inbox, inbox.c.id == envelopes.c.id)
+    *FACTS,
+)
 UNREGISTERED_ENVELOPES = Statement(
     _ENVELOPE_FACTS.where(inbox.c.number == bindparam("number"), UNREGISTERED), ("number",)
 )
 REGISTERED_ENVELOPES = Statement(
-    _ENVELOPE_FACTS.join(complaint_versions, complaint_versions.c.envelope_id == envelopes.c.id).where(
+    _ENVELOPE_FACTS.join(complaint_versions, complaint_versions.c.envelope_id == inbox.c.id).where(
         complaint_versions.c.complaint_id == bindparam("id"), complaint_versions.c.event != word(Event.REREAD)
     ),
     ("id",),
@@ -103,6 +104,7 @@ _HISTORY = Statement(
 )
 _KEPT = Statement(
     select(inbox.c.id)
+    .join_from(inbox, envelopes, envelopes.c.id == inbox.c.id)
     .where(
         inbox.c.id > bindparam("after_id"),
         or_(inbox.c.channel == bindparam("channel"), bindparam("channel") == word("")),
@@ -227,7 +229,7 @@ def trace(vault: Vault, receipt: Receipt, number: int) -> Plan[Trace | None]:
     complaint_id: str | None = found[0][0] if found else None
     if complaint_id:
         kept += yield Ask(REGISTERED_ENVELOPES, (complaint_id,))
-    if not kept:
+    if not kept and not complaint_id:
         return None
     kept.sort(key=itemgetter(0))
     versions: list[Row] = []
@@ -237,14 +239,16 @@ def trace(vault: Vault, receipt: Receipt, number: int) -> Plan[Trace | None]:
         versions = yield Ask(_VERSIONS, (complaint_id,))
         owed = yield Ask(_DUTIES, (complaint_id,))
         numbers = yield Ask(_TICKETS, (complaint_id,))
-    subjects = [row[4] for row in kept] + [row[0] for row in owed] + ([complaint_id] if complaint_id else [])
+    subjects = [row[1] for row in kept] + [row[0] for row in owed]
+    if complaint_id:
+        subjects += [complaint_id] if versions else [complaint_id, find_month_of(complaint_id)]
     moves = yield from ask_for(_HISTORY, subjects)
+    said = yield from read_said([row[1] for row in kept])
+    told = [_describe_envelope(vault, row, said.get(row[1])) for row in kept]
     return Trace(
         receipt=receipt,
         complaint_id=complaint_id,
-        envelopes=[
-            _describe_envelope(vault, state, code, detail, columns) for _, state, code, detail, *columns in kept
-        ],
+        envelopes=told,
         versions=[
             (version, Event(event), at_ms, unseal_document(vault, complaint_id or "", version, document))
             for version, event, at_ms, document in versions
@@ -257,12 +261,31 @@ def trace(vault: Vault, receipt: Receipt, number: int) -> Plan[Trace | None]:
             )
             for row in sorted(moves)
         ],
+        forgotten=not versions and (bool(complaint_id) or all(each.forgotten for each in told)),
     )
 
 
-def _describe_envelope(vault: Vault, state: str, code: str, detail: bytes, columns: Sequence[Any]) -> EnvelopeFacts:
-    envelope_id = columns[0]
-    envelope = read_envelope(vault, *columns)
+def _describe_envelope(vault: Vault, row: Row, said: tuple[bytes, bytes] | None) -> EnvelopeFacts:
+    _, envelope_id, state, code, detail, *facts = row
+    if said is None:
+        channel, received_ms = facts
+        return EnvelopeFacts(
+            id=envelope_id,
+            channel=channel,
+            adapter="",
+            source_key="",
+            thread=None,
+            media_type="",
+            size=0,
+            sha256="",
+            received_at=Millis(received_ms),
+            receipt_wanted=True,
+            state=EnvelopeState(state),
+            code=code,
+            detail=unseal_detail(vault, envelope_id, detail),
+            forgotten=True,
+        )
+    envelope = read_envelope(vault, envelope_id, facts, said)
     return EnvelopeFacts(
         id=envelope_id,
         channel=envelope.channel,

@@ -12,11 +12,16 @@ from gateway.store.numbering import Numbering, reserve
 from gateway.store.plan import Plan, Row, Statement, ask_for, is_in, put
 from gateway.store.rows import Target
 from gateway.store.settling import DISMISS, HOLD_COMPLAINTS, LET_NEXT_GO, seal_detail
-from gateway.store.tables import duties, inbox
+from gateway.store.tables import duties, envelopes, inbox
 from gateway.store.vault import Vault
 
 _ENVELOPES = Statement(
-    select(inbox.c.id, inbox.c.state, inbox.c.receipt).where(is_in(inbox.c.id, "ids")).with_for_update(), ("ids",)
+    select(inbox.c.id, inbox.c.state, inbox.c.receipt)
+    # One that is forgotten can be neither released nor read.
+    .join_from(inbox, envelopes, envelopes.c.id == inbox.c.id)
+    .where(is_in(inbox.c.id, "ids"))
+    .with_for_update(of=inbox),
+    ("ids",),
 )
 _DUTIES = Statement(
     select(

@@ -6,7 +6,7 @@ from unequal and nothing else, and cannot be computed without the keyring.
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, delete, select
 
 from gateway.contract.clock import Millis
 from gateway.contract.complaint import Kind
@@ -15,13 +15,14 @@ from gateway.contract.verdict import Level
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, insert_into, is_in, put
 from gateway.store.rows import Found
 from gateway.store.tables import complaints, marks
-from gateway.store.vault import MARKS, Vault, find_key, read_keys_kept
+from gateway.store.vault import MARKS, Vault, find_key, number_month, read_keys_kept
 
 _KNOWN = Statement(
     select(marks.c.mark, marks.c.number).where(is_in(marks.c.mark, "marks"), marks.c.month == bindparam("month")),
     ("marks", "month"),
 )
 _KEEP = insert_into(marks)
+_DROP = Statement(delete(marks).where(marks.c.month == bindparam("month")), ("month",))
 _COMPLAINTS = Statement(
     select(
         complaints.c.receipt,
@@ -66,6 +67,11 @@ def find(vault: Vault, values: Sequence[str]) -> Plan[list[Found]]:
         for receipt, channel, kind, level, created, changed in rows
     ]
     return sorted(found, key=lambda each: each.created_ms, reverse=True)
+
+
+def drop_marks(month: str) -> Plan[None]:
+    """Those made in a month (like 2026-11)."""
+    yield Ask(_DROP, (number_month(month),))
 
 
 def _mark(vault: Vault, value: str) -> bytes:

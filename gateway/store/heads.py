@@ -1,21 +1,35 @@
-"""An envelope as the columns of its rows, and back.
+"""An envelope as the columns of its rows, and back: what is known of it for ever, and what it said.
+
+What it said is always asked for by ids that are known, in a statement of its own: PostgreSQL then opens the partitions
+it lies in and no other, which a join would do for all of them.
 
 What no statement asks for is one column of JSON, the head: a value bound to a statement costs as much as a small index.
 """
 
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
 import orjson
+from sqlalchemy import select
 
 from gateway.contract.clock import Millis
 from gateway.contract.complaint import Authenticity
 from gateway.contract.envelope import Envelope, Thread
+from gateway.store.plan import Plan, Statement, ask_for, is_in
 from gateway.store.tables import envelopes, inbox
 from gateway.store.vault import Vault
 
-COLUMNS = (envelopes.c.id, inbox.c.channel, inbox.c.received_ms, envelopes.c.head, envelopes.c.raw)
-"""What `read_envelope` takes, in its order."""
+FACTS = (inbox.c.channel, inbox.c.received_ms)
+"""What `read_envelope` takes, beside what `read_said` finds."""
+_SAID = Statement(
+    select(envelopes.c.id, envelopes.c.head, envelopes.c.raw).where(is_in(envelopes.c.id, "ids")), ("ids",)
+)
+
+
+def read_said(ids: Collection[str]) -> Plan[dict[str, tuple[bytes, bytes]]]:
+    """Head and raw, sealed, of those of these envelopes that are not forgotten."""
+    return {row[0]: (row[1], row[2]) for row in (yield from ask_for(_SAID, list(ids)))}
 
 
 def seal_envelope(envelope: Envelope, envelope_id: str, vault: Vault, now: Millis) -> tuple[bytes, bytes]:
@@ -49,8 +63,10 @@ def _write_head(envelope: Envelope) -> bytes:
     return orjson.dumps(head)
 
 
-def read_envelope(vault: Vault, envelope_id: str, channel: str, received_ms: int, head: bytes, raw: bytes) -> Envelope:
+def read_envelope(vault: Vault, envelope_id: str, facts: Sequence[Any], said: tuple[bytes, bytes]) -> Envelope:
     """`content` is not given back: only its mark is kept. Raises as Vault.unseal does."""
+    channel, received_ms = facts
+    head, raw = said
     told = _open_head(vault, envelope_id, head)
     thread = told.get("thread")
     return Envelope(

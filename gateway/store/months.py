@@ -9,14 +9,13 @@ when its month is made.
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import uuid_utils
+
 from gateway.contract.clock import Millis
 from gateway.store.tables import complaint_versions, envelopes
 
 AHEAD = 2
 """Months that are made ahead: a database that nobody looks after for so long still has its partitions."""
-
-_EARLIEST, _LATEST = Millis(946_684_800_000), Millis(95_617_584_000_000)
-"""2000 and 5000: a clock that has lost its time says 1970, one that is out of its mind anything."""
 
 _PARTED = {envelopes.name: envelopes.c.id.name, complaint_versions.name: complaint_versions.c.complaint_id.name}
 """The tables that have partitions, and the column that says to which a row belongs."""
@@ -33,7 +32,7 @@ def months_from(now: Millis, ahead: int = AHEAD) -> list[str]:
 
 
 def find_month(at: Millis) -> str:
-    return f"{datetime.fromtimestamp(min(max(at, _EARLIEST), _LATEST) / 1000, UTC):%Y-%m}"
+    return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m}"
 
 
 def find_month_of(id_: str) -> str:
@@ -44,6 +43,15 @@ def find_month_of(id_: str) -> str:
 def bounds(month: str) -> tuple[str, str]:
     """The ids of a month are from the first of these on, and below the second: the time is what a UUIDv7 begins with."""
     return f"{_begin(month):012x}", f"{_begin(month, after=1):012x}"
+
+
+def count_back(month: str, months: int) -> str:
+    return find_month(_begin(month, after=-months))
+
+
+def make_id_beside(id_: str) -> str:
+    """A new id of the same moment as another one, so of its month."""
+    return id_[:12] + uuid_utils.uuid7().hex[12:]
 
 
 def name_partitions(months: list[str]) -> dict[str, tuple[str, str]]:
@@ -71,6 +79,15 @@ def make_partition(name: str, table: str, month: str) -> Iterator[str]:
         f"INSERT INTO {name} SELECT * FROM found"
     )
     yield f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{first}') TO ('{end}')"
+
+
+def drop_partitions(month: str) -> Iterator[str]:
+    """SQL that drops a month's partitions, in a transaction in which nobody else is at these tables any more."""
+    for name in name_partitions([month]):
+        yield f"DROP TABLE IF EXISTS {name}"
+
+
+HOLD_ALL = f"LOCK TABLE {', '.join(f'ONLY {table}' for table in _PARTED)} IN ACCESS EXCLUSIVE MODE"
 
 
 def _begin(month: str, after: int = 0) -> Millis:

@@ -13,7 +13,8 @@ from config.secret import Secret
 from gateway.contract.clock import Clock, Millis
 from gateway.ops.killpoints import point
 from gateway.store.accepting import Call, Outcome, keep
-from gateway.store.months import FIND_MISSING, make_partition, months_from, name_partitions
+from gateway.store.forgetting import find_holds
+from gateway.store.months import FIND_MISSING, HOLD_ALL, drop_partitions, make_partition, months_from, name_partitions
 from gateway.store.numbering import RESERVED_AT_ONCE, Numbering, Stock, read_secret, reserve
 from gateway.store.plan import Plan
 from gateway.store.port import Tell
@@ -104,6 +105,18 @@ class PostgresEngine:
             return sorted({wanted[name][1] for name in missing})
 
         return await self._server.transact("months", work)
+
+    async def drop_month(self, month: str) -> dict[str, int]:
+        async def work(transaction: Transaction) -> dict[str, int]:
+            connection = await transaction.begin()
+            # Everybody waits for the few milliseconds of this, so it gives up soon where it would have to wait itself.
+            await connection.execute(HOLD_ALL)
+            holds = await run(transaction, find_holds(month))
+            for statement in () if holds else drop_partitions(month):
+                await connection.execute(statement)
+            return holds
+
+        return await self._server.transact("forget", work, begin=HURRIED_WRITE)
 
     async def _keep(self, calls: Sequence[Call], *, hopeful: bool, hurried: bool) -> Sequence[Outcome]:
         async def work(transaction: Transaction) -> Sequence[Outcome]:

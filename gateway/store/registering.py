@@ -12,12 +12,12 @@ from gateway.contract.ports import Event
 from gateway.states import DutyState, EnvelopeState
 from gateway.store.accepting import WRITE_HISTORY, mark_key
 from gateway.store.finding import note_marks
-from gateway.store.heads import COLUMNS, read_envelope
+from gateway.store.heads import FACTS, read_envelope, read_said
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.promising import note_deadlines
 from gateway.store.rows import InboxItem, Lender, Moved, Registered, Target
 from gateway.store.settling import OWE, make_duty_row, note_birth, seal_detail, seal_document
-from gateway.store.tables import complaint_versions, complaints, duties, envelopes, inbox, lenders
+from gateway.store.tables import complaint_versions, complaints, duties, inbox, lenders
 from gateway.store.vault import CLOSED, Erased, Tampered, Vault
 
 _ACCEPTED = inbox.c.state == word(EnvelopeState.ACCEPTED)
@@ -67,25 +67,20 @@ _ITEMS = Statement(
         inbox.c.number,
         inbox.c.state,
         inbox.c.code,
-        *COLUMNS,
-    )
-    .join_from(inbox, envelopes, envelopes.c.id == inbox.c.id)
-    .where(is_in(inbox.c.id, "ids")),
+        *FACTS,
+    ).where(is_in(inbox.c.id, "ids")),
     ("ids",),
 )
 _EARLIER = Statement(
-    select(complaints.c.number, *COLUMNS)
-    .join_from(complaints, complaint_versions, complaint_versions.c.complaint_id == complaints.c.id)
-    .join(envelopes, envelopes.c.id == complaint_versions.c.envelope_id)
-    .join(inbox, inbox.c.id == complaint_versions.c.envelope_id)
-    .where(is_in(complaints.c.number, "numbers"), complaint_versions.c.event != word(Event.REREAD))
-    .order_by(complaints.c.number, inbox.c.part),
-    ("numbers",),
+    select(inbox.c.number, inbox.c.id, *FACTS)
+    .join_from(complaint_versions, inbox, inbox.c.id == complaint_versions.c.envelope_id)
+    .where(is_in(complaint_versions.c.complaint_id, "ids"), complaint_versions.c.event != word(Event.REREAD))
+    .order_by(inbox.c.number, inbox.c.part),
+    ("ids",),
 )
 LENDERS = Statement(
-    select(*COLUMNS)
+    select(inbox.c.id, *FACTS)
     .join_from(lenders, inbox, inbox.c.id == lenders.c.envelope_id)
-    .join(envelopes, envelopes.c.id == inbox.c.id)
     .where(is_in(lenders.c.key, "threads"), lenders.c.received_ms >= bindparam("since"))
     .order_by(lenders.c.received_ms, lenders.c.envelope_id),
     ("threads", "since"),
@@ -185,19 +180,28 @@ def read_item(vault: Vault, envelope_id: str) -> Plan[InboxItem | None]:
 
 
 def _read_items(vault: Vault, ids: Sequence[str]) -> Plan[tuple[list[InboxItem], dict[str, Exception]]]:
-    """Envelopes with their context, in the order of `ids`, and those that do not open; unknown ids are left out."""
+    """Envelopes with their context, in the order of `ids`, and those that do not open; what is unknown or forgotten is
+    left out.
+    """
     rows = {row[0]: row for row in (yield from ask_for(_ITEMS, ids))}
     numbers = [row[4] for row in rows.values() if row[4] is not None]
     known = {row[0]: row[1:] for row in (yield from ask_for(_COMPLAINTS, numbers))}
+    before = yield from ask_for(_EARLIER, [complaint_id for complaint_id, _ in known.values()])
+    said = yield from read_said({*rows, *(row[1] for row in before)})
     kept: dict[int, list[Row]] = {}
-    for number, *columns in (yield from ask_for(_EARLIER, list(known))):
-        kept.setdefault(number, []).append(tuple(columns))
+    for number, *facts in before:
+        kept.setdefault(number, []).append(tuple(facts))
     closed: dict[str, Exception] = {}
     opened: dict[str, tuple[Envelope, list[Envelope]]] = {}
     for envelope_id, row in rows.items():
-        others = [columns for columns in kept.get(row[4], ()) if columns[0] != envelope_id]
+        if envelope_id not in said:
+            continue
+        others = [each for each in kept.get(row[4], ()) if each[0] != envelope_id and each[0] in said]
         try:
-            opened[envelope_id] = read_envelope(vault, *row[7:]), [read_envelope(vault, *each) for each in others]
+            opened[envelope_id] = (
+                read_envelope(vault, envelope_id, row[7:], said[envelope_id]),
+                [read_envelope(vault, each, facts, said[each]) for each, *facts in others],
+            )
         except (Erased, Tampered) as error:
             closed[envelope_id] = error
     lending = yield from _find_lenders(vault, [each for own, others in opened.values() for each in (own, *others)])
@@ -240,10 +244,13 @@ def _find_lenders(vault: Vault, reading: Sequence[Envelope]) -> Plan[list[Lender
     """Those that may lend to one of these; a few more, where another of them is much older."""
     threads = {mark_key(vault, envelope.channel, envelope.thread.key) for envelope in reading if envelope.thread}
     since = min((envelope.received_at for envelope in reading), default=0) - LENT_LIMIT_S * 1000
+    rows = yield from ask_for(LENDERS, list(threads), since)
+    said = yield from read_said([row[0] for row in rows])
     kept = []
-    for row in (yield from ask_for(LENDERS, list(threads), since)):
+    for envelope_id, *facts in rows:
         with suppress(Erased, Tampered):  # its hints are lost; what they were lent to is not
-            kept.append(read_envelope(vault, *row))
+            if envelope_id in said:
+                kept.append(read_envelope(vault, envelope_id, facts, said[envelope_id]))
     return [Lender(one.channel, one.thread.key, one.received_at, one.hints) for one in kept if one.thread]
 
 

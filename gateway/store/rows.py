@@ -172,6 +172,8 @@ class HistoryRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvelopeFacts:
+    """Of one that is forgotten, what its bytes and its head told is empty."""
+
     id: str
     channel: str
     adapter: str
@@ -185,6 +187,7 @@ class EnvelopeFacts:
     state: EnvelopeState
     code: str
     detail: str
+    forgotten: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +212,8 @@ class DutyFacts:
 class Trace:
     """The whole life of one receipt. `versions` are (version, event, at, complaint JSON), oldest first.
 
-    `tickets` maps a system instance to its number.
+    `tickets` maps a system instance to its number. `forgotten`: what was said is no longer kept (see
+    `store.forgetting`); what was done is told all the same.
     """
 
     receipt: Receipt
@@ -219,6 +223,7 @@ class Trace:
     duties: Sequence[DutyFacts]
     tickets: dict[str, str] = field(default_factory=dict)
     history: Sequence[HistoryRow] = ()
+    forgotten: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,6 +275,16 @@ class Standing:
     state: str
     count: int
     oldest_ms: Millis | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptMonth:
+    """A month of which something is kept. `holds`: what of it is unfinished, in words, and how much; then it stays."""
+
+    name: str
+    envelopes: int
+    complaints: int
+    holds: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

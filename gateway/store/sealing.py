@@ -225,6 +225,17 @@ def append(prepared: Prepared, sealing: Sealing, now: Millis) -> Plan[bool]:
     return True
 
 
+def sign_again(signer: Signer) -> Plan[str]:
+    """The head, signed with the newest key. What is wrong with the signature it has, if anything; then it stays."""
+    found = yield Ask(_HEAD_TO_MOVE)
+    if found:
+        head = Head(*found[0])
+        if fault := signer.find_fault(head.to_message(), head.signature):
+            return f"the head of the chain {fault}"
+        yield from put(_MOVE_HEAD, [astuple(_sign(head, signer))])
+    return ""
+
+
 def read_head() -> Plan[Head | None]:
     rows = yield Ask(_HEAD)
     return Head(*rows[0]) if rows else None

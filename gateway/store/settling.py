@@ -64,21 +64,30 @@ _DUTIES = Statement(
         tickets.c.ticket,
         duties.c.created_ms,
         duties.c.address,
-        complaint_versions.c.document,
     )
     .select_from(
-        duties.join(
-            complaint_versions,
-            and_(
-                complaint_versions.c.complaint_id == duties.c.complaint_id,
-                complaint_versions.c.version == duties.c.version,
-            ),
-        ).outerjoin(
+        duties.outerjoin(
             tickets, and_(tickets.c.complaint_id == duties.c.complaint_id, tickets.c.instance == duties.c.instance)
         )
     )
     .where(is_in(duties.c.id, "ids")),
     ("ids",),
+)
+_DOCUMENTS = Statement(
+    select(duties.c.id, complaint_versions.c.document)
+    .join_from(
+        duties,
+        complaint_versions,
+        and_(
+            complaint_versions.c.complaint_id == duties.c.complaint_id,
+            complaint_versions.c.version == duties.c.version,
+        ),
+    )
+    # Known by the duties; said, so that PostgreSQL opens no other partitions.
+    .where(
+        is_in(duties.c.id, "ids"), complaint_versions.c.complaint_id.between(bindparam("oldest"), bindparam("newest"))
+    ),
+    ("ids", "oldest", "newest"),
 )
 _CLAIMS = Statement(
     select(duties.c.id, duties.c.claim, duties.c.code, duties.c.uncertain)
@@ -183,27 +192,30 @@ def claim_duties(
     return [duty for duty in found.values() if isinstance(duty, Duty)]
 
 
-def read_duty(vault: Vault, duty_id: str) -> Plan[Duty]:
-    """Raises as Vault.unseal does."""
-    found = (yield from _read_duties(vault, [duty_id]))[duty_id]
-    if not isinstance(found, Duty):
+def read_duty(vault: Vault, duty_id: str) -> Plan[Duty | None]:
+    """None where it is forgotten. Raises as Vault.unseal does."""
+    found = (yield from _read_duties(vault, [duty_id])).get(duty_id)
+    if isinstance(found, Exception):
         raise found
     return found
 
 
 def _read_duties(vault: Vault, ids: Sequence[str]) -> Plan[dict[str, Duty | Exception]]:
-    """In the order of `ids`, which must exist."""
+    """In the order of `ids`; what is forgotten is left out."""
     rows = {row[0]: row for row in (yield from ask_for(_DUTIES, ids))}
+    complaint_ids = sorted(row[7] for row in rows.values()) or [""]
+    documents: dict[str, bytes] = dict((yield from ask_for(_DOCUMENTS, ids, complaint_ids[0], complaint_ids[-1])))
     found: dict[str, Duty | Exception] = {}
     for duty_id in ids:
-        try:
-            found[duty_id] = _read_duty(vault, rows[duty_id])
-        except (Erased, Tampered) as error:
-            found[duty_id] = error
+        if duty_id in documents:
+            try:
+                found[duty_id] = _read_duty(vault, rows[duty_id], documents[duty_id])
+            except (Erased, Tampered) as error:
+                found[duty_id] = error
     return found
 
 
-def _read_duty(vault: Vault, row: Row) -> Duty:
+def _read_duty(vault: Vault, row: Row, document: bytes) -> Duty:
     return Duty(
         id=row[0],
         claim=row[1],
@@ -221,7 +233,7 @@ def _read_duty(vault: Vault, row: Row) -> Duty:
         ticket=row[13],
         created_ms=row[14],
         address=row[15],
-        document=unseal_document(vault, row[7], row[9], row[16]),
+        document=unseal_document(vault, row[7], row[9], document),
     )
 
 

@@ -16,6 +16,7 @@ from gateway.store import (
     conserving,
     deciding,
     finding,
+    forgetting,
     missing,
     promising,
     registering,
@@ -24,7 +25,7 @@ from gateway.store import (
     telling,
 )
 from gateway.store.accepting import Call
-from gateway.store.chain import Days, DaySum, Head, Move, Seal, Sealed, Sealing, Tally
+from gateway.store.chain import Days, DaySum, Head, Move, Seal, Sealed, Sealing, Signer, Tally
 from gateway.store.numbering import SKIPPED, Numbering, reserve
 from gateway.store.plan import Plan, Put, Statement, insert_into
 from gateway.store.port import Tell
@@ -35,6 +36,7 @@ from gateway.store.rows import (
     Duty,
     Found,
     InboxItem,
+    KeptMonth,
     Missing,
     MonthKey,
     Moved,
@@ -77,6 +79,9 @@ class Engine(Protocol):
         """
 
     async def make_months(self, now: Millis) -> list[str]: ...
+
+    async def drop_month(self, month: str) -> dict[str, int]:
+        """What can be dropped of it as a whole, unless something holds it (then that is returned)."""
 
 
 def tell_future(future: "asyncio.Future[T]", outcome: T | Exception) -> None:
@@ -297,6 +302,9 @@ class SqlStore:
         await asyncio.to_thread(self._vault.fetch_keyring)
         return await self._engine.write("key", self._vault.plan_rewrap)
 
+    async def sign_again(self, signer: Signer) -> str:
+        return await self._engine.write("seal", lambda: sealing.sign_again(signer))
+
     async def standings(self) -> Sequence[Standing]:
         return await self._read(asking.standings)
 
@@ -305,6 +313,27 @@ class SqlStore:
 
     async def make_months(self, now: Millis) -> Sequence[str]:
         return await self._engine.make_months(now)
+
+    async def find_months(self, before: str) -> Sequence[str]:
+        return await self._engine.read(lambda: forgetting.find_months(before))
+
+    async def look_at_month(self, month: str) -> KeptMonth:
+        return await self._engine.read(lambda: forgetting.look_at_month(month))
+
+    async def find_files(self, month: str, after: str, limit: int) -> Sequence[str]:
+        found = await self._engine.read(lambda: forgetting.find_files(month, f"sha256:{after}", limit))
+        return [reference.removeprefix("sha256:") for reference in found]
+
+    async def forget(self, month: KeptMonth, by: str, now: Millis) -> Mapping[str, int]:
+        holds = await self._engine.drop_month(month.name)
+        for step in (forgetting.forget_complaints, forgetting.forget_envelopes):
+            after, is_over = "", False
+            while not holds and not is_over:
+                holds, after = await self._engine.write("forget", partial(step, month.name, after))
+                is_over = not after
+        if not holds:
+            await self._engine.write("forget", lambda: forgetting.note_forgotten(month, by, now))
+        return holds
 
     async def newest_move(self) -> int:
         return await self._read(sealing.read_newest)

@@ -15,6 +15,7 @@ from typing import TypeVar
 from config.keys import Keyring
 from gateway.contract.clock import Clock, Millis
 from gateway.store.accepting import Call, keep
+from gateway.store.forgetting import find_holds
 from gateway.store.group import GroupWriter
 from gateway.store.keeper import Keeper
 from gateway.store.migrate import check_revision
@@ -110,6 +111,10 @@ class SqliteEngine:
 
     async def make_months(self, now: Millis) -> list[str]:  # noqa: ARG002 - one file holds them all
         return []
+
+    async def drop_month(self, month: str) -> dict[str, int]:
+        """Nothing can be: all months share the pages of the file."""
+        return await self.read(lambda: find_holds(month))
 
     def _read(self, plan: Callable[[], Plan[T]]) -> T:
         """In a reader's thread: one snapshot for the whole Plan."""

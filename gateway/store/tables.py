@@ -220,6 +220,7 @@ duties = Table(
     _index_where("ix_duties_parked", "state = 'parked'", "id"),
     # Both hold notices to customers only, which grow at their end.
     _index_where("ix_duties_sent", "address IS NOT NULL AND state = 'done'", "address", "instance", "done_ms"),
+    _index_where("ix_duties_files", "target = 'collect' AND state = 'done'", "reference", "complaint_id"),
     _index_where("ix_duties_reference", "address IS NOT NULL AND state = 'done'", "reference"),
     sqlite_with_rowid=False,
 )

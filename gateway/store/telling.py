@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import and_, bindparam, func, select, update
 
 from gateway.contract.clock import Millis
 from gateway.contract.receipt import Receipt
@@ -12,7 +12,7 @@ from gateway.store.accepting import WRITE_HISTORY, mark_key
 from gateway.store.plan import Ask, Plan, Statement, put, word
 from gateway.store.rows import Duty, NewDuty, Target
 from gateway.store.settling import OWE, make_duty_row, note_birth, read_duty
-from gateway.store.tables import complaints, duties, threads
+from gateway.store.tables import complaint_versions, complaints, duties, threads
 from gateway.store.vault import Vault
 
 # In the words of the indexes, or they would not be used.
@@ -46,8 +46,16 @@ _MOVE = Statement(
 )
 _COMPLAINT = Statement(
     select(complaints.c.id, complaints.c.version, complaints.c.level)
+    # One that is forgotten has none.
+    .join_from(
+        complaints,
+        complaint_versions,
+        and_(
+            complaint_versions.c.complaint_id == complaints.c.id, complaint_versions.c.version == complaints.c.version
+        ),
+    )
     .where(complaints.c.number == bindparam("number"))
-    .with_for_update(),
+    .with_for_update(of=complaints),
     ("number",),
 )
 

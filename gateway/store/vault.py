@@ -42,6 +42,8 @@ _HEAD = len(_FORMAT) + 2
 _BODY = _HEAD + _NONCE + _KEY + _TAG
 _NOUGHT = bytes(_NONCE)
 MARK_BYTES = 16
+_EARLIEST, _LATEST = Millis(946_684_800_000), Millis(95_617_584_000_000)
+"""The years 2000 and 5000."""
 CLOSED = "seal_broken"
 """The code of what does not open."""
 
@@ -197,7 +199,7 @@ class Vault:
         return self._keyring
 
 
-def plan_destroy(month: str, now: Millis) -> Plan[None]:
+def destroy_key(month: str, now: Millis) -> Plan[None]:
     """For ever. What other processes hold in memory goes when they read the keys again."""
     yield Put(_DESTROY, [(now, number_month(month))])
 
@@ -209,7 +211,7 @@ def read_keys_kept() -> Plan[Sequence[Row]]:
 
 def find_key(at: Millis) -> int:
     """The month key of this moment."""
-    return number_month(find_month(at))
+    return number_month(find_month(_believe(at)))
 
 
 def number_month(month: str) -> int:
@@ -223,7 +225,12 @@ def name_month(month: int) -> str:
 
 
 def _list_wanted(now: Millis) -> Iterable[int]:
-    return dict.fromkeys(map(number_month, months_from(now)))
+    return dict.fromkeys(map(number_month, months_from(_believe(now))))
+
+
+def _believe(at: Millis) -> Millis:
+    """A clock that has lost its time says 1970, one that is out of its mind anything."""
+    return min(max(at, _EARLIEST), _LATEST)
 
 
 def _wrap(keyring: Keyring, month: int, key: bytes) -> bytes:

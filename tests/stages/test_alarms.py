@@ -205,6 +205,7 @@ async def test_a_channel_that_falls_silent_raises_an_alarm_until_it_speaks_again
 async def test_what_does_not_balance_is_an_alarm_with_its_figures(open_bank: OpenHouse):
     bank = open_bank(notices={})
     await leave(bank, 3)
+    await bank.seal()
     sweep = open_sweep(bank, {"to": []})
     assert await find_alarms(sweep) == {}
     await bank.seal()

@@ -16,7 +16,7 @@ from gateway.store.postgres import PostgresStore
 from gateway.store.rows import Target
 from gateway.store.sql_store import SqlStore
 from gateway.store.sqlite import SqliteStore
-from gateway.store.vault import Erased, Tampered, find_key, name_month, number_month, plan_destroy
+from gateway.store.vault import Erased, Tampered, destroy_key, find_key, name_month, number_month
 from tests.keyring import KEYRING
 from tests.postgres_server import PASSWORD
 from tests.store.conftest import LEASE, NOW, Bench, make_duty, make_envelope, make_registered, register_one
@@ -137,7 +137,7 @@ async def test_what_one_node_sealed_in_a_month_another_has_no_key_of_is_read_all
 async def test_a_month_whose_key_is_destroyed_can_never_be_read_again(store: SqlStore, bench: Bench):
     await store.accept([make_envelope()])
     (envelope_id,) = bench.query("SELECT id FROM envelopes")[0]
-    await store._engine.write("key", lambda: plan_destroy(name_month(find_key(NOW)), NOW))
+    await store._engine.write("key", lambda: destroy_key(name_month(find_key(NOW)), NOW))
     anew = await bench.open()
     with pytest.raises(Erased, match=name_month(find_key(NOW))):
         await anew.find_envelope(envelope_id)

@@ -131,6 +131,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_duties_complaint", "duties", ["complaint_id"], unique=False)
     op.create_index(
+        "ix_duties_files",
+        "duties",
+        ["reference", "complaint_id"],
+        unique=False,
+        sqlite_where=sa.text("target = 'collect' AND state = 'done'"),
+        postgresql_where=sa.text("target = 'collect' AND state = 'done'"),
+    )
+    op.create_index(
         "ix_duties_parked",
         "duties",
         ["id"],
