@@ -12,7 +12,8 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,6 +46,12 @@ def find_programs() -> Path:
     found = installed or shipped
     assert found, "no PostgreSQL: install postgresql, or the dev group of pyproject.toml"
     return found[-1].parent
+
+
+def _kill_children(pid: int) -> None:
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with suppress(ProcessLookupError):
+            os.kill(int(child), signal.SIGKILL)
 
 
 class PostgresServer:
@@ -104,9 +111,13 @@ class PostgresServer:
         return True
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """SIGINT cuts all connections and stops in order; SIGQUIT stops as in a power cut, but for the disk's cache."""
+        """SIGINT cuts all connections and stops in order; SIGQUIT stops as in a power cut, but for the disk's cache;
+        SIGKILL is the same for each of its processes, which then have no last word.
+        """
         if self._process is not None:
             self._forget_connections()
+            if how is signal.SIGKILL:
+                _kill_children(self._process.pid)
             self._process.send_signal(how)
             self._process.wait(60)
             self._process = None
@@ -121,16 +132,29 @@ class PostgresServer:
     def url(self, database: str, port: int | None = None) -> str:
         return f"postgresql://{USER}@127.0.0.1:{port or self.port}/{database}"
 
-    def make_database(self, name: str = "", template: str | None = "huiyin_template") -> str:
+    def make_database(
+        self, name: str = "", template: str | None = "huiyin_template", *, tablespace: str = ""
+    ) -> str:
         """A migrated database; an empty one without template. Returns its name."""
         name = name or f"huiyin_{next(_numbers)}"
         self._forget_connections("huiyin_template")
-        self.query("postgres", f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}")
+        place = f" TABLESPACE {tablespace}" if tablespace else ""
+        self.query("postgres", f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}{place}")
         return name
 
     def drop_database(self, name: str) -> None:
         self._forget_connections(name)
         self.query("postgres", f"DROP DATABASE {name} WITH (FORCE)")
+
+    @contextmanager
+    def tablespace(self, folder: Path) -> Iterator[str]:
+        """A place for databases in this empty folder; they are dropped before it ends. Gives its name."""
+        name = f"place_{next(_numbers)}"
+        if self._user:
+            shutil.chown(folder, self._user)
+        self.query("postgres", f"CREATE TABLESPACE {name} LOCATION '{folder}'")
+        yield name
+        self.query("postgres", f"DROP TABLESPACE {name}")
 
     def query(self, database: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows, on a connection kept for it. `?` stands for a value, as in SQLite."""

@@ -1,0 +1,225 @@
+"""What customers and their senders do during a run, by seed: messages over four channels, some twice, some out of order,
+some that belong to an earlier one; and each is sent again, unchanged, until somebody says that it was kept.
+"""
+
+import asyncio
+import json
+import random
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import aiohttp
+import aiosmtplib
+
+from adapters.wechat import simulator as wechat
+from adapters.wechat.simulation import Account, Pusher
+from tests.faults.checker import Acknowledged
+from tests.running import KEY
+
+GUESTBOOK_KEY = "test-key-for-the-guestbook"
+LANES = 6
+"""Senders at work at one moment."""
+ANSWER_S = 3.0
+"""A sender that heard nothing for so long counts it as not kept, and comes again."""
+_AGAIN_S = 0.1
+_PACE_S = 0.02
+_WORDS = ("我的卡被吞了", "柜台排队两个小时没人管", "信用卡被盗刷了八千元", "理财亏损没有人解释", "贷款利息多收了")
+_SPOKEN = re.compile(r"\d{4} \d{4} \d{4}")
+
+
+class Doors(Protocol):
+    """Where the gateway's doors are now: they move when a node dies."""
+
+    def find_url(self, draw: random.Random) -> str: ...
+
+    def find_mail_port(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """`matter` is what must have one receipt; `source` the sender's own number or address for it."""
+
+    channel: str
+    source: str
+    matter: str
+    marker: str
+    words: str
+
+
+def plan_messages(draw: random.Random, *, channels: tuple[str, ...] = ("hotline", "guestbook", "wechat", "mail")) -> Iterator[Message]:
+    """Without end. A marker begins with a letter and is never part of another."""
+    sources: list[Message] = []
+    number = 0
+    while True:
+        number += 1
+        channel = draw.choice(channels)
+        marker = f"件{number:05d}号"
+        words = f"{draw.choice(_WORDS)}，{marker}。"
+        earlier = [one for one in sources[-8:] if one.channel == channel]
+        if channel in ("hotline", "wechat") and earlier and draw.random() < 0.25:
+            # A fuller transcript of a call, or the next message of a customer: it joins.
+            first = draw.choice(earlier)
+            if channel == "hotline":
+                yield Message(channel, first.source, first.matter, marker, f"{first.words}{words}")
+            else:
+                yield Message(channel, first.source, f"{channel} {number}", marker, words)
+            continue
+        message = Message(channel, f"{channel}-{number}", f"{channel} {number}", marker, words)
+        sources.append(message)
+        yield message
+
+
+class Load:
+    """`least`: so many messages in any case, and more of them until `end` is called; from `lanes` senders."""
+
+    def __init__(self, doors: Doors, seed: str, *, least: int = 24, lanes: int = LANES) -> None:
+        self._doors = doors
+        self._draw = random.Random(seed)
+        self._least = least
+        self._lanes = lanes
+        self._planned = plan_messages(random.Random(f"{seed} messages"))
+        self._over = asyncio.Event()
+        self._done = asyncio.Event()
+        # A message that is sent again is the same to the second.
+        self._began_s = int(time.time())
+        self._waiting: list[Message] = []
+        self.acknowledged: list[Acknowledged] = []
+        self.sent: list[str] = []
+        self.refused = 0
+        """Answers, or the lack of one, after which a message was sent again."""
+
+    def end(self) -> None:
+        self._over.set()
+
+    async def run(self) -> None:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S)) as session:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._lanes):
+                    group.create_task(self._work(session))
+        self._done.set()
+
+    async def reach(self, count: int) -> None:
+        """Until so many answers said "kept"."""
+        while len(self.acknowledged) < count:
+            await asyncio.sleep(0.005)
+
+    async def finish(self) -> None:
+        """End it, and wait until everything was acknowledged."""
+        self.end()
+        await self._done.wait()
+
+    async def send_all(self, messages: Sequence[Message]) -> None:
+        """These as well."""
+        self.sent += [message.marker for message in messages]
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S)) as session:
+            for start in range(0, len(messages), LANES):
+                await asyncio.gather(*(self._send(session, one) for one in messages[start : start + LANES]))
+
+    async def _send(self, session: aiohttp.ClientSession, message: Message) -> None:
+        """Until it is acknowledged."""
+        while True:
+            try:
+                receipt = await self._send_once(session, message)
+            except (aiohttp.ClientError, aiosmtplib.SMTPException, OSError, TimeoutError, _NotKept):
+                self.refused += 1
+                await asyncio.sleep(_AGAIN_S * self._draw.uniform(0.5, 1.5))
+            else:
+                self.acknowledged.append(Acknowledged(message.marker, message.matter, receipt))
+                return
+
+    async def _work(self, session: aiohttp.ClientSession) -> None:
+        while message := self._choose():
+            await self._send(session, message)
+            await asyncio.sleep(self._draw.uniform(0, _PACE_S if len(self.sent) < 120 else 10 * _PACE_S))
+
+    def _choose(self) -> Message | None:
+        """The next one; now and then one is kept back, so that a later one overtakes it, or comes a second time."""
+        if len(self.sent) >= self._least and self._over.is_set():
+            return self._waiting.pop() if self._waiting else None
+        if self._waiting and self._draw.random() < 0.3:
+            return self._waiting.pop(self._draw.randrange(len(self._waiting)))
+        message = next(self._planned)
+        self.sent.append(message.marker)
+        if self._draw.random() < 0.2:
+            self._waiting.append(message)
+        if self._draw.random() < 0.1:
+            self._waiting.append(message)
+            overtaking = next(self._planned)
+            self.sent.append(overtaking.marker)
+            return overtaking
+        return message
+
+    # --- the channels ----------------------------------------------------------------------------------------------
+
+    async def _send_once(self, session: aiohttp.ClientSession, message: Message) -> str | None:
+        """The receipt that was told. Raises where nobody said "kept"."""
+        url = self._doors.find_url(self._draw)
+        match message.channel:
+            case "hotline":
+                call = {"call_id": message.source, "turns": [{"role": "customer", "text": message.words}]}
+                return await _post(session, f"{url}/intake/hotline", KEY, call)
+            case "guestbook":
+                entry = {"id": message.source, "kind": "complaint", "text": message.words}
+                return await _post(session, f"{url}/intake/guestbook", GUESTBOOK_KEY, entry)
+            case "wechat":
+                return await _push(url, message, self._began_s)
+            case _:
+                return await _mail(self._doors.find_mail_port(), message)
+
+
+class _NotKept(Exception):
+    pass
+
+
+async def _post(session: aiohttp.ClientSession, url: str, key: str, body: object) -> str:
+    async with session.post(url, json=body, headers={"X-Huiyin-Key": key}) as answer:
+        told = json.loads(await answer.read() or b"{}")
+        if answer.status not in (200, 201):
+            assert answer.status in (429, 500, 503), (answer.status, told)
+            assert answer.status != 500, told
+            raise _NotKept
+        return str(told["receipt"])
+
+
+async def _push(url: str, message: Message, at_s: int) -> str | None:
+    account = Account(callback_token=wechat.TOKENS[0], encoding_aes_key=wechat.AES_KEYS[0])
+    pusher = Pusher(account, f"{url}/wechat/gzh", tries=1, limit_s=ANSWER_S)
+    try:
+        pushed = await pusher.push(
+            {
+                "ToUserName": wechat.ACCOUNT,
+                "FromUserName": message.source,
+                "CreateTime": at_s,
+                "MsgType": "text",
+                "Content": message.words,
+                "MsgId": 23_456_789_000_000_000 + int(message.marker[1:-1]),
+            }
+        )
+    finally:
+        await pusher.close()
+    if not pushed.answered:
+        raise _NotKept
+    return _read_spoken(pushed.words)
+
+
+async def _mail(port: int, message: Message) -> str | None:
+    raw = (
+        f"From: {message.source}@example.cn\r\nTo: complaints@bank.example\r\nSubject: =?utf-8?b?5oqV6K+J?=\r\n"
+        f"Message-ID: <{message.source}@example.cn>\r\nDate: Thu, 26 Nov 2026 10:00:00 +0800\r\n"
+        f"Content-Type: text/plain; charset=utf-8\r\n\r\n{message.words}\r\n"
+    ).encode()
+    sender = aiosmtplib.SMTP(hostname="127.0.0.1", port=port, timeout=ANSWER_S, start_tls=False)
+    await sender.connect()
+    try:
+        _, told = await sender.sendmail(f"{message.source}@example.cn", ["complaints@bank.example"], raw)
+    finally:
+        sender.close()
+    return _read_spoken(told)
+
+
+def _read_spoken(text: str) -> str | None:
+    found = _SPOKEN.search(text)
+    return found.group().replace(" ", "") if found else None

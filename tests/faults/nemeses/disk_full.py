@@ -1,0 +1,67 @@
+"""No room on the disk, for real: the files lie on a small file system of their own, and somebody fills it.
+
+SQLite: database, log and ledger. PostgreSQL: the files of its database, in a tablespace.
+"""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.faults.bank import Bank, Plan, find_server
+from tests.faults.fault import Draw, Fault
+
+_PART = b"\0" * 4096
+
+
+@contextmanager
+def prepare(draw: Draw) -> Iterator[Plan]:
+    place = draw.folder / ("data" if draw.engine == "sqlite" else "small")
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=32m,mode=0700", "huiyin-small", str(place)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert mounted.returncode == 0, f"a small file system needs the right to mount (root): {mounted.stderr}"
+    try:
+        if draw.engine == "sqlite":
+            # With a reserve it refuses before the disk is full; without, the disk itself does.
+            yield Plan(min_free_mb=draw.random.choice((0, 0, 1)))
+        else:
+            with find_server().tablespace(place) as name:
+                yield Plan(tablespace=name)
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+async def strike(bank: Bank, draw: Draw) -> None:
+    place = bank.data if bank.engine == "sqlite" else draw.folder / "small"
+    for _ in range(2):
+        await bank.load.reach(len(bank.load.acknowledged) + draw.random.randrange(1, 12))
+        refused = bank.load.refused
+        fill(place, spare=draw.random.randrange(0, 60) * 1024)
+        async with asyncio.timeout(60):
+            while bank.load.refused < refused + 3:
+                await asyncio.sleep(0.02)
+                fill(place)
+        await asyncio.sleep(draw.random.uniform(0, 0.5))
+        (place / "ballast").unlink()
+
+
+def fill(place: Path, spare: int = 0) -> None:
+    """Until no more fits, but for `spare` bytes."""
+    with (place / "ballast").open("ab", buffering=0) as ballast:
+        wanted = max(0, shutil.disk_usage(place).free - spare)
+        try:
+            while wanted > 0:
+                wanted -= os.write(ballast.fileno(), _PART * 64 if wanted > 64 * 4096 else _PART)
+        except OSError:
+            return
+
+
+FAULTS = [Fault("disk full", strike, prepare=prepare, weight=2)]
