@@ -55,9 +55,11 @@ def _kill_children(pid: int) -> None:
 
 
 class PostgresServer:
-    """`durable=False` leaves out the syncs, for tests that do not end the server."""
+    """`durable=False` leaves out the syncs, for tests that do not end the server. `primary`: this one is its hot standby,
+    and from now on the primary's commits wait for it.
+    """
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, primary: "PostgresServer | None" = None) -> None:
         self._programs = find_programs()
         self._folder = Path(tempfile.mkdtemp(prefix="huiyin-postgres-"))
         self._folder.chmod(0o755)
@@ -73,10 +75,16 @@ class PostgresServer:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         self._connections: dict[str, Any] = {}
-        self._make()
-        self.start()
-        self.make_database("huiyin_template", template=None)
-        migrate(self.url("huiyin_template"), Secret(PASSWORD))
+        if primary is None:
+            self._make()
+            self.start()
+            self.make_database("huiyin_template", template=None)
+            migrate(self.url("huiyin_template"), Secret(PASSWORD))
+        else:
+            self._copy(primary)
+            self.start()
+            primary.query("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'")
+            primary.query("postgres", "SELECT pg_reload_conf()")
 
     # --- the server ------------------------------------------------------------------------------------------------
 
@@ -91,6 +99,16 @@ class PostgresServer:
         command += ["-A", "scram-sha-256", "-E", "UTF8", "--locale", "C"]
         made = subprocess.run(command, user=self._user, capture_output=True, text=True, check=False, cwd="/")
         assert made.returncode == 0, made.stderr
+
+    def _copy(self, primary: "PostgresServer") -> None:
+        command = [self._programs / "pg_basebackup", "-D", self._data, "-R", "-X", "stream", "-c", "fast", "--no-sync"]
+        command += ["-d", f"host=127.0.0.1 port={primary.port} user={USER} password={PASSWORD}"]
+        copied = subprocess.run(command, user=self._user, capture_output=True, text=True, check=False, cwd="/")
+        assert copied.returncode == 0, copied.stderr
+
+    def promote(self) -> None:
+        """A standby becomes a primary; its commits wait for nobody."""
+        assert self.query("postgres", "SELECT pg_promote(true, 60)") == [(True,)]
 
     def start(self) -> None:
         command = [self._programs / "postgres", "-D", self._data, "-p", str(self.port), "-h", "127.0.0.1"]

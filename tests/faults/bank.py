@@ -1,5 +1,6 @@
 """One bank for one run: its gateway nodes, its database, its tracker in a process of its own, and the cables between."""
 
+import argparse
 import asyncio
 import contextlib
 import io
@@ -9,7 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,7 +18,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from adapters.wechat import simulator as wechat
+from config.keys import read_or_make_key
+from gateway.app import find_key_file, open_store
 from gateway.cli import main as run_command
+from gateway.commands.opening import load_settings
+from gateway.ops.time import SystemClock
+from gateway.stages.seal import Sealer, make_signer
 from tests.faults.cable import Cable
 from tests.faults.checker import Finding, Held, Record, check
 from tests.faults.load import GUESTBOOK_KEY, LANES, Load
@@ -77,7 +83,7 @@ timeout_s = 1
 class Plan:
     """What a fault needs before the bank opens. `nodes`: gateways on one database (PostgreSQL only). `cable_to_store`,
     `cable_to_tracker`: a network of ours lies in between. `environment` and `roles`: of the gateway's processes until
-    the fault changes them. `moods`: how the tracker misbehaves. `store_url`: a database of the fault's own. `tablespace`:
+    the fault changes them. `moods`: how the tracker misbehaves. `store_url`: a database of the fault's own, on `servers`; `ask` queries it. `tablespace`:
     where the database's files lie. `least`, `lanes`: as in Load. `poison`: as in Record.
     """
 
@@ -89,6 +95,7 @@ class Plan:
     moods: tuple[str, ...] = ()
     min_free_mb: int = 0
     store_url: str = ""
+    servers: Sequence[PostgresServer] = ()
     ask: Callable[[str], list[tuple[Any, ...]]] | None = None
     tablespace: str = ""
     least: int = 24
@@ -274,6 +281,7 @@ class Bank:
         parked = self.query(
             "SELECT code FROM inbox WHERE state = 'set_aside' UNION ALL SELECT code FROM duties WHERE state = 'parked'"
         )
+        await self._seal()
         chain = await self._run("audit", "verify", unwanted="not sealed")
         books = await self._run("conservation", "--recount")
         tracker = [
@@ -296,6 +304,20 @@ class Bank:
                 waiting=waiting,
             )
         )
+
+    async def _seal(self) -> None:
+        """The last rows. On PostgreSQL a sealer waits a minute for what may still become visible; here no node is left
+        that could write.
+        """
+        settings = load_settings(argparse.Namespace(config=Path(self.write_config()), data=self.data)).settings
+        store = open_store(settings)
+        store.settle_s = 0.0
+        await store.open()
+        try:
+            signer = make_signer(read_or_make_key(find_key_file(settings)))
+            await Sealer(store, SystemClock(), signer, settings.bank.timezone).finish(REST_LIMIT_S)
+        finally:
+            await store.close()
 
     async def _run(self, *command: str, unwanted: str = "") -> str:
         """A command of `huiyin`, in this process (starting another costs a second of processor). What it said against it."""

@@ -9,7 +9,7 @@ from tests.faults.bank import Bank, Plan
 from tests.faults.fault import Draw, Fault
 
 _LIBRARY = "faketime/libfaketimeMT.so.1"
-_OFFSETS = ("+3h", "-3h", "+26h", "-26h", "+61s", "-61s")
+_OFFSETS = ("+3h", "-3h", "+26h", "-26h", "+20s", "-20s")
 
 
 def find_library() -> Path:
