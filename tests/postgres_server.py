@@ -150,9 +150,7 @@ class PostgresServer:
     def url(self, database: str, port: int | None = None) -> str:
         return f"postgresql://{USER}@127.0.0.1:{port or self.port}/{database}"
 
-    def make_database(
-        self, name: str = "", template: str | None = "huiyin_template", *, tablespace: str = ""
-    ) -> str:
+    def make_database(self, name: str = "", template: str | None = "huiyin_template", *, tablespace: str = "") -> str:
         """A migrated database; an empty one without template. Returns its name."""
         name = name or f"huiyin_{next(_numbers)}"
         self._forget_connections("huiyin_template")

@@ -70,9 +70,7 @@ def write_config(data: Path, text: str = HOTLINE_AND_LEDGER) -> Path:
 
 
 @contextlib.contextmanager
-def gateway(
-    data: Path, *arguments: str, environment: dict[str, str] | None = None, port: int = 0
-) -> Iterator[Running]:
+def gateway(data: Path, *arguments: str, environment: dict[str, str] | None = None, port: int = 0) -> Iterator[Running]:
     """Started and listening; killed at the end if it still runs."""
     command = [sys.executable, "-m", "gateway", "serve", "--data", str(data), "--port", str(port), *arguments]
     process = subprocess.Popen(

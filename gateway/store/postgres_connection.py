@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
+
 from config.secret import Secret
 from gateway.ops.killpoints import point
 from gateway.ops.logs import log

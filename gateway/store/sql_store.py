@@ -10,7 +10,18 @@ from gateway.contract.clock import Clock, Millis
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
-from gateway.store import asking, conserving, deciding, missing, promising, registering, sealing, settling, telling
+from gateway.store import (
+    asking,
+    conserving,
+    deciding,
+    missing,
+    promising,
+    redating,
+    registering,
+    sealing,
+    settling,
+    telling,
+)
 from gateway.store.accepting import Call
 from gateway.store.chain import Days, DaySum, Head, Move, Seal, Sealed, Sealing, Tally
 from gateway.store.numbering import SKIPPED, Numbering, reserve
@@ -246,6 +257,11 @@ class SqlStore:
     async def decide(self, receipt: Receipt, by: str, now: Millis) -> bool:
         number = self._engine.numbering.read(receipt)
         return await self._engine.write("decide", lambda: promising.decide(number, by, now))
+
+    async def redate(self, now: Millis, lease_ms: int) -> int:
+        if not await self._engine.read(lambda: redating.has_misdated(now, lease_ms)):
+            return 0
+        return await self._engine.write("redate", lambda: redating.redate(now, lease_ms))
 
     async def note_alarms(self, keys: Collection[str], now: Millis) -> Mapping[str, int]:
         if not keys and not await self._engine.read(promising.has_alarms):

@@ -1,19 +1,18 @@
 """`make faults`: many seeded runs of every fault, and a table. Exit status 1 if anything was lost, doubled or broken.
 
-    python -m tests.faults [--runs 1000] [--workers 2] [--only TEXT] [--engine sqlite|postgres] [--number N]
+python -m tests.faults [--runs 1000] [--workers 2] [--only TEXT] [--engine sqlite|postgres] [--number N]
 """
 
 import argparse
-import multiprocessing
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 
 from tests.faults.bank import Engine
 from tests.faults.fault import Fault
 from tests.faults.nemeses import list_faults
-from tests.faults.run import Outcome, begin_worker, report
+from tests.faults.run import Outcome, run_all
 
 _HEADS = ("fault", "engine", "runs", "accepted", "forwarded", "lost", "duplicated", "chain broken", "other")
 
@@ -35,7 +34,7 @@ def main() -> int:
     runs = list(share(chosen, options.runs))
     if options.number is not None:
         runs = [(fault, engine, options.number) for fault, engine in chosen]
-    outcomes = run_all(runs, options.workers)
+    outcomes = run_all(runs, options.workers, tell=partial(_tell, len(runs)))
     print(to_table(outcomes))
     return 1 if any(outcome.error or (outcome.finding and outcome.finding.faults) for outcome in outcomes) else 0
 
@@ -48,21 +47,14 @@ def share(chosen: list[tuple[Fault, Engine]], runs: int) -> Iterator[tuple[Fault
             yield fault, engine, number
 
 
-def run_all(runs: list[tuple[Fault, Engine, int]], workers: int) -> list[Outcome]:
-    outcomes = []
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=begin_worker) as pool:
-        waiting = [pool.submit(report, fault.name, engine, number) for fault, engine, number in runs]
-        for number, future in enumerate(as_completed(waiting), 1):
-            outcome = future.result()
-            outcomes.append(outcome)
-            faults = outcome.finding.faults if outcome.finding else [outcome.error]
-            print(
-                f"{number}/{len(runs)} {outcome.fault}, {outcome.engine}, number {outcome.number}: "
-                f"{'; '.join(faults) or 'good'} ({outcome.seconds:.1f} s)",
-                file=sys.stderr,
-                flush=True,
-            )
-    return outcomes
+def _tell(count: int, number: int, outcome: Outcome) -> None:
+    faults = outcome.finding.faults if outcome.finding else [outcome.error]
+    print(
+        f"{number}/{count} {outcome.fault}, {outcome.engine}, number {outcome.number}: "
+        f"{'; '.join(faults) or 'good'} ({outcome.seconds:.1f} s)",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def to_table(outcomes: list[Outcome]) -> str:
@@ -73,7 +65,10 @@ def to_table(outcomes: list[Outcome]) -> str:
     rows.append(["all", "", *(str(count) for count in _count(outcomes))])
     widths = [max(len(row[column]) for row in [_HEADS, *rows]) for column in range(len(_HEADS))]
     return "\n".join(
-        "  ".join(cell.ljust(width) if n < 2 else cell.rjust(width) for n, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            cell.ljust(width) if n < 2 else cell.rjust(width)
+            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
         for row in [_HEADS, *rows]
     )
 

@@ -218,7 +218,7 @@ class Bank:
         """Of a node that is to be killed by what was done to it."""
         process = self.node(number).process
         async with asyncio.timeout(REST_LIMIT_S):
-            while process.poll() is None:
+            while process.poll() is None:  # noqa: ASYNC110 - the process's doing
                 await asyncio.sleep(0.01)
         assert process.returncode == -signal.SIGKILL, "".join(self.node(number).output)[-3000:]
 

@@ -128,9 +128,7 @@ def _find_second_tickets(held: Sequence[Held], where: str) -> list[str]:
     for one in held:
         if one.ticket:
             tickets[one.receipt].append(one.ticket)
-    return [
-        f"{receipt} has {len(made)} tickets in the {where}" for receipt, made in tickets.items() if len(made) > 1
-    ]
+    return [f"{receipt} has {len(made)} tickets in the {where}" for receipt, made in tickets.items() if len(made) > 1]
 
 
 def _find_contradictions(acknowledged: Sequence[Acknowledged]) -> list[str]:

@@ -25,6 +25,8 @@ LANES = 6
 """Senders at work at one moment."""
 ANSWER_S = 3.0
 """A sender that heard nothing for so long counts it as not kept, and comes again."""
+LIMIT_S = 90.0
+"""No measure of speed: answers that never come must fail a run, not stop all of them."""
 _AGAIN_S = 0.1
 _PACE_S = 0.02
 _WORDS = ("我的卡被吞了", "柜台排队两个小时没人管", "信用卡被盗刷了八千元", "理财亏损没有人解释", "贷款利息多收了")
@@ -101,16 +103,26 @@ class Load:
         self._over.set()
 
     async def run(self) -> None:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S)) as session:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._lanes):
-                    group.create_task(self._work(session))
+        async with _open_session() as session, asyncio.TaskGroup() as group:
+            for _ in range(self._lanes):
+                group.create_task(self._work(session))
         self._done.set()
 
     async def reach(self, count: int) -> None:
         """Until so many answers said "kept"."""
-        while len(self.acknowledged) < count:
-            await asyncio.sleep(0.005)
+        async with asyncio.timeout(LIMIT_S):
+            while len(self.acknowledged) < count:  # noqa: ASYNC110 - the gateway's doing
+                await asyncio.sleep(0.005)
+
+    async def reach_more(self, count: int) -> None:
+        await self.reach(len(self.acknowledged) + count)
+
+    async def be_refused(self, times: int) -> None:
+        """Until so many more answers, or the lack of them, said "not kept"."""
+        wanted = self.refused + times
+        async with asyncio.timeout(LIMIT_S):
+            while self.refused < wanted:  # noqa: ASYNC110 - the gateway's doing
+                await asyncio.sleep(0.005)
 
     async def finish(self) -> None:
         """End it, and wait until everything was acknowledged."""
@@ -120,7 +132,7 @@ class Load:
     async def send_all(self, messages: Sequence[Message]) -> None:
         """These as well."""
         self.sent += [message.marker for message in messages]
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S)) as session:
+        async with _open_session() as session:
             for start in range(0, len(messages), LANES):
                 await asyncio.gather(*(self._send(session, one) for one in messages[start : start + LANES]))
 
@@ -174,6 +186,10 @@ class Load:
                 return await _push(url, message, self._began_s)
             case _:
                 return await _mail(self._doors.find_mail_port(), message)
+
+
+def _open_session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S))
 
 
 class _NotKept(Exception):

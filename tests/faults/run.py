@@ -5,6 +5,8 @@ import multiprocessing.util
 import random
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +52,21 @@ async def _run(fault: Fault, bank: Bank, draw: Draw) -> Finding:
         await bank.close()
 
 
-def begin_worker() -> None:
-    """Of a pool of processes. Each has a database server of its own, for all of its runs."""
+def run_all(
+    runs: Sequence[tuple[Fault, Engine, int]], workers: int, tell: Callable[[int, Outcome], None] = lambda *_: None
+) -> list[Outcome]:
+    """So many at one moment, each in a process of a pool. `tell` hears how many are done, and of the last one."""
+    outcomes = []
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin) as pool:
+        waiting = [pool.submit(report, fault.name, engine, number) for fault, engine, number in runs]
+        for future in as_completed(waiting):
+            outcomes.append(future.result())
+            tell(len(outcomes), outcomes[-1])
+    return outcomes
+
+
+def _begin() -> None:
+    # Each process has a database server of its own, for all of its runs.
     multiprocessing.util.Finalize(None, remove_server, exitpriority=10)
 
 

@@ -84,7 +84,6 @@ class Tracker(ThreadingHTTPServer):
             self._tickets[identifier] = ticket
             return ticket, False
 
-
     def handle_error(self, request: object, client_address: object) -> None:
         """A caller that is gone before it has its answer is part of the game; anything else is a mistake of ours."""
         if not isinstance(sys.exception(), ConnectionError):
@@ -96,9 +95,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: Tracker
 
     def do_POST(self) -> None:
-        size = int(self.headers["Content-Length"])
-        body = self.rfile.read(size)
-        if len(body) < size:
+        size = int(self.headers.get("Content-Length", -1))
+        body = self.rfile.read(max(0, size))
+        if len(body) != size:
+            # Torn on the way.
             self.close_connection = True
             return
         identifier = self.headers["webhook-id"]

@@ -60,7 +60,6 @@ def test_a_shorter_form_that_the_fuller_one_has_overtaken_takes_none_of_its_word
     assert read_all([fuller, corrected]).turns == corrected.turns
 
 
-
 def test_quoted_words_of_others_are_kept_as_a_turn_that_is_not_the_customers() -> None:
     complaint = read("请处理", quoted="-----原始邮件-----\n我叫李雷，电话13911112222")
     assert complaint.turns[-1].speaker is Speaker.SYSTEM

@@ -36,12 +36,12 @@ def prepare(draw: Draw) -> Iterator[Plan]:
 async def strike(bank: Bank, draw: Draw) -> None:
     clock = draw.folder / "clock"
     for _ in range(draw.random.randrange(2, 5)):
-        await bank.load.reach(len(bank.load.acknowledged) + draw.random.randrange(1, 8))
+        await bank.load.reach_more(draw.random.randrange(1, 8))
         set_clock(clock, draw.random.choice(_OFFSETS))
         if draw.random.random() < 0.2:
             await asyncio.to_thread(bank.node().kill)
             await bank.start()
-    await bank.load.reach(len(bank.load.acknowledged) + 3)
+    await bank.load.reach_more(3)
     set_clock(clock, "+0")
 
 

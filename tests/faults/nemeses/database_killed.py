@@ -46,7 +46,7 @@ async def fail_over(bank: Bank, draw: Draw) -> None:
     await asyncio.to_thread(primary.stop, signal.SIGKILL)
     await asyncio.sleep(draw.random.uniform(0, 0.8))
     await asyncio.to_thread(standby.promote)
-    await bank.load.reach(len(bank.load.acknowledged) + 3)
+    await bank.load.reach_more(3)
 
 
 FAULTS = [

@@ -8,11 +8,8 @@ from tests.faults.fault import Draw, Fault
 
 async def strike(bank: Bank, draw: Draw) -> None:
     await bank.load.reach(draw.random.randrange(10))
-    refused = bank.load.refused
     await asyncio.to_thread(switch, bank, "on")
-    async with asyncio.timeout(60):
-        while bank.load.refused < refused + 3:
-            await asyncio.sleep(0.02)
+    await bank.load.be_refused(3)
     await asyncio.sleep(draw.random.uniform(0, 0.5))
     await asyncio.to_thread(switch, bank, "off")
 

@@ -23,11 +23,8 @@ _WAYS = (
 async def strike(bank: Bank, draw: Draw) -> None:
     calls, what = _WAYS[draw.number % len(_WAYS)]
     await bank.load.reach(draw.random.randrange(10))
-    refused = bank.load.refused
     async with inject(bank.node().process.pid, calls, what, bank.list_store_files()):
-        async with asyncio.timeout(60):
-            while bank.load.refused < refused + 3:
-                await asyncio.sleep(0.02)
+        await bank.load.be_refused(3)
         await asyncio.sleep(draw.random.uniform(0, 0.5))
         if draw.random.random() < 0.3:
             # The power goes while the disk fails.

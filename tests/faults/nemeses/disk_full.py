@@ -42,13 +42,12 @@ def prepare(draw: Draw) -> Iterator[Plan]:
 async def strike(bank: Bank, draw: Draw) -> None:
     place = bank.data if bank.engine == "sqlite" else draw.folder / "small"
     for _ in range(2):
-        await bank.load.reach(len(bank.load.acknowledged) + draw.random.randrange(1, 12))
-        refused = bank.load.refused
+        await bank.load.reach_more(draw.random.randrange(1, 12))
+        # What is left is used up in the middle of something.
         fill(place, spare=draw.random.randrange(0, 60) * 1024)
-        async with asyncio.timeout(60):
-            while bank.load.refused < refused + 3:
-                await asyncio.sleep(0.02)
-                fill(place)
+        await asyncio.sleep(draw.random.uniform(0, 0.3))
+        fill(place)
+        await bank.load.be_refused(3)
         await asyncio.sleep(draw.random.uniform(0, 0.5))
         (place / "ballast").unlink()
 
