@@ -59,9 +59,13 @@ def run_all(
     outcomes = []
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin) as pool:
         waiting = [pool.submit(report, fault.name, engine, number) for fault, engine, number in runs]
-        for future in as_completed(waiting):
-            outcomes.append(future.result())
-            tell(len(outcomes), outcomes[-1])
+        try:
+            for future in as_completed(waiting):
+                outcomes.append(future.result())
+                tell(len(outcomes), outcomes[-1])
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
     return outcomes
 
 

@@ -1,12 +1,13 @@
-"""strace, to do something to a running process at a chosen call to the kernel. It must be allowed to trace: root, or
-CAP_SYS_PTRACE, or /proc/sys/kernel/yama/ptrace_scope 0.
-"""
+"""strace, to do something to a running process at a chosen call to the kernel."""
 
 import asyncio
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+from tests.faults.rights import AS_ROOT
 
 
 @asynccontextmanager
@@ -17,22 +18,28 @@ async def inject(pid: int, calls: str, what: str, paths: Sequence[Path] = ()) ->
     program = shutil.which("strace")
     assert program, "strace is not installed: run .ci/install-fault-tools.sh"
     chosen = [part for path in paths for part in ("-P", str(path))]
-    tracer = await asyncio.create_subprocess_exec(
-        *(program, "-f", "-o", "/dev/null", *chosen, "-e", f"trace={calls}", "-e", f"inject={calls}:{what}"),
-        *("-p", str(pid)),
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert tracer.stderr
-    said = ""
-    while "attached" not in said:
-        line = (await tracer.stderr.readline()).decode()
-        said += line
-        assert line, f"strace may not trace here: {said}"
-    draining = asyncio.create_task(tracer.stderr.read())
-    try:
-        yield
-    finally:
-        if tracer.returncode is None:
+    command = [
+        *AS_ROOT,
+        program,
+        "-f",
+        "-o",
+        "/dev/null",
+        *chosen,
+        "-e",
+        f"trace={calls}",
+        "-e",
+        f"inject={calls}:{what}",
+    ]
+    # Not of asyncio, which would watch over it beside the gateway's processes.
+    with subprocess.Popen([*command, "-p", str(pid)], stderr=subprocess.PIPE, text=True) as tracer:  # noqa: ASYNC220
+        assert tracer.stderr
+        said = ""
+        while "attached" not in said:
+            line = await asyncio.to_thread(tracer.stderr.readline)
+            said += line
+            assert line, f"strace may not trace here; root or sudo may, outside of a sandbox: {said}"
+        try:
+            yield
+        finally:
             tracer.terminate()
-        await draining
-        await tracer.wait()
+            await asyncio.to_thread(tracer.communicate)
