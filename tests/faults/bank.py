@@ -24,7 +24,7 @@ from gateway.cli import main as run_command
 from gateway.commands.opening import load_settings
 from gateway.ops.time import SystemClock
 from gateway.stages.seal import Sealer, make_signer
-from tests.faults.cable import Cable
+from tests.cable import Cable
 from tests.faults.checker import Finding, Held, Record, check
 from tests.faults.load import GUESTBOOK_KEY, LANES, Load
 from tests.faults.tracker import SECRET, read_journal

@@ -5,8 +5,8 @@ middle of a frame.
 import asyncio
 from contextlib import AbstractContextManager, nullcontext
 
+from tests.cable import Cable
 from tests.faults.bank import Bank, Plan
-from tests.faults.cable import Cable
 from tests.faults.fault import Draw, Fault
 
 

@@ -15,8 +15,12 @@ class Cable:
         self._flowing.set()
         self._refusing = False
         self._tear_after: int | None = None
+        self._break_at = b""
+        self._delivers_first = False
         self.port = 0
-        self.cuts = 0
+        self.breaks = 0
+        """Connections that `tear_after` and `break_at` ended."""
+        self.refused = 0
 
     @classmethod
     async def lay(cls, target: int) -> "Cable":
@@ -34,7 +38,6 @@ class Cable:
 
     def cut(self) -> None:
         """Every connection is gone; new ones come through."""
-        self.cuts += len(self._writers)
         for writer in tuple(self._writers):
             writer.transport.abort()
 
@@ -51,6 +54,12 @@ class Cable:
         """After so many more bytes, in either direction, the connection that carries them breaks: mostly inside a frame."""
         self._tear_after = count
 
+    def break_at(self, words: bytes, *, deliver_first: bool) -> None:
+        """The next connection that carries these bytes to the far end breaks: the answer never comes. `deliver_first`:
+        but they arrive.
+        """
+        self._break_at, self._delivers_first = words, deliver_first
+
     def mend(self) -> None:
         self._refusing = False
         self._tear_after = None
@@ -63,6 +72,7 @@ class Cable:
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._refusing:
+            self.refused += 1
             writer.transport.abort()
             return
         try:
@@ -73,28 +83,40 @@ class Cable:
         ends = {writer, far_writer}
         self._writers |= ends
         try:
-            await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+            await asyncio.gather(self._pump(reader, far_writer, back=writer), self._pump(far_reader, writer))
         except OSError:
             pass
         finally:
             self._writers -= ends
             for end in ends:
-                end.transport.abort()
+                end.close()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, back: asyncio.StreamWriter | None = None
+    ) -> None:
         while data := await reader.read(65_536):
             await self._flowing.wait()
-            if self._tear_after is not None:
-                left = self._tear_after
-                self._tear_after = max(0, left - len(data))
-                if len(data) > left:
-                    self._tear_after = None
-                    self.cuts += 1
-                    writer.write(data[:left])
-                    with suppress(OSError):
-                        await writer.drain()
-                    raise ConnectionResetError
-            writer.write(data)
-            await writer.drain()
+            left = self._find_tear(len(data))
+            if back is not None and self._break_at and self._break_at in data:
+                # The way back is gone before the far end can use it.
+                back.transport.abort()
+                left = len(data) if self._delivers_first else 0
+                self._break_at = b""
+            writer.write(data[:left])
+            with suppress(OSError):
+                await writer.drain()
+            if left is not None:
+                self.breaks += 1
+                raise ConnectionResetError
         if writer.can_write_eof():
             writer.write_eof()
+
+    def _find_tear(self, size: int) -> int | None:
+        """After how many of these bytes the connection breaks; None: not here."""
+        if self._tear_after is None:
+            return None
+        left, self._tear_after = self._tear_after, self._tear_after - size
+        if left >= size:
+            return None
+        self._tear_after = None
+        return left
