@@ -254,9 +254,9 @@ class Bank:
         assert self.server
         return self.server.query(self.database, sql)
 
-    def list_store_files(self) -> list[Path]:
-        """Of the embedded store and the ledger, with their logs."""
-        return [self.data / f"{name}{end}" for name in ("huiyin.db", "ledger.db") for end in ("", "-wal", "-journal")]
+    def list_files(self, *names: str) -> list[Path]:
+        """Database files of the data directory with their logs, whether they are there yet or not."""
+        return [self.data / f"{name}{end}" for name in names for end in ("", "-wal", "-journal")]
 
     async def rest(self) -> str:
         """Until nothing is to be read or forwarded any more. Returns what still is at the limit, or nothing."""

@@ -23,7 +23,7 @@ _WAYS = (
 async def strike(bank: Bank, draw: Draw) -> None:
     calls, what = _WAYS[draw.number % len(_WAYS)]
     await bank.load.reach(draw.random.randrange(10))
-    async with inject(bank.node().process.pid, calls, what, bank.list_store_files()):
+    async with inject(bank.node().process.pid, calls, what, bank.list_files("huiyin.db", "ledger.db")):
         await bank.load.be_refused(3)
         await asyncio.sleep(draw.random.uniform(0, 0.5))
         if draw.random.random() < 0.3:
