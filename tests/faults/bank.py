@@ -11,13 +11,14 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from adapters.wechat import simulator as wechat
+from adapters.wechat.simulation import open_wechat
 from config.keys import read_or_make_key
 from gateway.app import find_key_file, open_store
 from gateway.cli import main as run_command
@@ -60,6 +61,8 @@ keys = ["{guestbook_key}"]
 [channels.gzh]
 adapter = "wechat"
 appid = "{appid}"
+secret = "{app_secret}"
+api_url = "{wechat_url}"
 tokens = ["{token}"]
 aes_keys = ["{aes_key}"]
 
@@ -124,6 +127,8 @@ class Bank:
         self.tracker_cable: Cable | None = None
         self._seed = seed
         self._stack = ExitStack()
+        self._async_stack = AsyncExitStack()
+        self._wechat_url = ""
         self._tracker: subprocess.Popen[str] | None = None
 
     # --- what the senders ask --------------------------------------------------------------------------------------
@@ -142,6 +147,7 @@ class Bank:
     # --- opening and closing ---------------------------------------------------------------------------------------
 
     async def open(self) -> None:
+        self._wechat_url = (await self._async_stack.enter_async_context(open_wechat(self.load.account))).url
         self.start_tracker()
         if self.plan.cable_to_tracker:
             self.tracker_cable = await Cable.lay(self.tracker_port)
@@ -155,6 +161,7 @@ class Bank:
             if cable:
                 await cable.close()
         await asyncio.to_thread(self._stack.close)
+        await self._async_stack.aclose()
         self.kill_tracker()
         if self.server:
             await asyncio.to_thread(self.server.drop_database, self.database)
@@ -174,6 +181,8 @@ class Bank:
             key=KEY,
             guestbook_key=GUESTBOOK_KEY,
             appid=wechat.APPID,
+            app_secret=self.load.account.secret,
+            wechat_url=self._wechat_url,
             token=wechat.TOKENS[0],
             aes_key=wechat.AES_KEYS[0],
             mail_port=self.mail_ports[number],

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Protocol
 
 import aiohttp
@@ -30,6 +31,7 @@ LIMIT_S = 90.0
 _AGAIN_S = 0.1
 _PACE_S = 0.02
 _WORDS = ("我的卡被吞了", "柜台排队两个小时没人管", "信用卡被盗刷了八千元", "理财亏损没有人解释", "贷款利息多收了")
+_JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(20_000)
 _SPOKEN = re.compile(r"\d{4} \d{4} \d{4}")
 
 
@@ -44,7 +46,7 @@ class Doors(Protocol):
 @dataclass(frozen=True, slots=True)
 class Message:
     """`matter` is what must have one receipt; `source` the sender's own number or address for it. `body`: what a call is
-    pushed as, where it is not a conversation.
+    pushed as, where it is not a conversation. `picture`: what is sent in place of words; its marker is its SHA-256.
     """
 
     channel: str
@@ -53,6 +55,7 @@ class Message:
     marker: str
     words: str
     body: dict[str, object] | None = None
+    picture: bytes = b""
 
 
 def plan_messages(draw: random.Random) -> Iterator[Message]:
@@ -65,19 +68,27 @@ def plan_messages(draw: random.Random) -> Iterator[Message]:
         marker = f"件{number:05d}号"
         words = f"{draw.choice(_WORDS)}，{marker}。"
         earlier = [one for one in sources[-8:] if one.channel == channel]
-        if channel in ("hotline", "wechat") and earlier and draw.random() < 0.25:
+        if channel in ("hotline", "wechat") and earlier and draw.random() < 0.4:
             # A fuller transcript of a call, or the next message of a customer: it joins.
             before = draw.choice(earlier)
             if channel == "hotline":
                 sources.remove(before)
                 message = Message(channel, before.source, before.matter, marker, f"{before.words}{words}")
             else:
-                yield Message(channel, before.source, f"{channel} {number}", marker, words)
+                yield make_follow_up(draw, before, f"{channel} {number}", marker, words)
                 continue
         else:
             message = Message(channel, f"{channel}-{number}", f"{channel} {number}", marker, words)
         sources.append(message)
         yield message
+
+
+def make_follow_up(draw: random.Random, before: Message, matter: str, marker: str, words: str) -> Message:
+    """The next message of a WeChat customer: words, or a picture, which the gateway has to fetch."""
+    if draw.random() < 0.5:
+        return Message(before.channel, before.source, matter, marker, words)
+    picture = _JPEG + marker.encode()
+    return Message(before.channel, before.source, matter, sha256(picture).hexdigest(), "", picture=picture)
 
 
 class Load:
@@ -91,9 +102,12 @@ class Load:
         self._planned = plan_messages(random.Random(f"{seed} messages"))
         self._over = asyncio.Event()
         self._done = asyncio.Event()
+        self.account = Account(callback_token=wechat.TOKENS[0], encoding_aes_key=wechat.AES_KEYS[0])
+        """The bank's account at WeChat, where the pictures lie."""
         # A message that is sent again is the same to the second.
         self._began_s = int(time.time())
         self._waiting: list[Message] = []
+        self._uploaded: dict[str, str] = {}
         self.acknowledged: list[Acknowledged] = []
         self.sent: list[str] = []
         self.refused = 0
@@ -183,9 +197,30 @@ class Load:
                 entry = {"id": message.source, "kind": "complaint", "text": message.words}
                 return await _post(session, f"{url}/intake/guestbook", GUESTBOOK_KEY, entry)
             case "wechat":
-                return await _push(url, message, self._began_s)
+                return await self._push(url, message)
             case _:
                 return await _mail(self._doors.find_mail_port(), message)
+
+    async def _push(self, url: str, message: Message) -> str | None:
+        number = int(sha256(message.marker.encode()).hexdigest()[:15], 16)
+        fields: dict[str, str | int] = {"MsgType": "text", "Content": message.words}
+        if message.picture:
+            fields = {"MsgType": "image", "PicUrl": "https://mmbiz.qpic.example/0", "MediaId": self._upload(message)}
+        fields |= {"ToUserName": wechat.ACCOUNT, "FromUserName": message.source, "CreateTime": self._began_s}
+        pusher = Pusher(self.account, f"{url}/wechat/gzh", tries=1, limit_s=ANSWER_S)
+        try:
+            pushed = await pusher.push({**fields, "MsgId": number})
+        finally:
+            await pusher.close()
+        if not pushed.answered:
+            raise _NotKept
+        return _read_spoken(pushed.words)
+
+    def _upload(self, message: Message) -> str:
+        """Once, however often the message is sent."""
+        if message.marker not in self._uploaded:
+            self._uploaded[message.marker] = self.account.upload(message.picture, "image/jpeg")
+        return self._uploaded[message.marker]
 
 
 def _open_session() -> aiohttp.ClientSession:
@@ -203,27 +238,6 @@ async def _post(session: aiohttp.ClientSession, url: str, key: str, body: object
             raise _NotKept
         assert answer.status in (200, 201), (answer.status, told)
         return told["receipt"]
-
-
-async def _push(url: str, message: Message, at_s: int) -> str | None:
-    account = Account(callback_token=wechat.TOKENS[0], encoding_aes_key=wechat.AES_KEYS[0])
-    pusher = Pusher(account, f"{url}/wechat/gzh", tries=1, limit_s=ANSWER_S)
-    try:
-        pushed = await pusher.push(
-            {
-                "ToUserName": wechat.ACCOUNT,
-                "FromUserName": message.source,
-                "CreateTime": at_s,
-                "MsgType": "text",
-                "Content": message.words,
-                "MsgId": 23_456_789_000_000_000 + int(message.marker[1:-1]),
-            }
-        )
-    finally:
-        await pusher.close()
-    if not pushed.answered:
-        raise _NotKept
-    return _read_spoken(pushed.words)
 
 
 async def _mail(port: int, message: Message) -> str | None:

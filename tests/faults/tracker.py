@@ -95,9 +95,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: Tracker
 
     def do_POST(self) -> None:
-        size = int(self.headers.get("Content-Length", -1))
-        body = self.rfile.read(max(0, size))
-        if len(body) != size:
+        size = self.headers.get("Content-Length", "")
+        body = self.rfile.read(int(size)) if size.isdecimal() else b""
+        if str(len(body)) != size:
             # Torn on the way.
             self.close_connection = True
             return

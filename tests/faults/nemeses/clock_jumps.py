@@ -1,15 +1,20 @@
 """The clock of the gateway's machine jumps while it runs: hours forward, hours back, and to the right time at last."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from pathlib import Path
+
+import aiohttp
 
 from tests.faults.bank import Bank, Plan
 from tests.faults.fault import Draw, Fault
 
 _LIBRARY = "faketime/libfaketimeMT.so.1"
-_OFFSETS = ("+3h", "-3h", "+26h", "-26h", "+20s", "-20s")
+_OFFSETS = {"+3h": 10_800, "-3h": -10_800, "+26h": 93_600, "-26h": -93_600, "+40s": 40, "-40s": -40}
+"""As the library writes them -> seconds."""
 
 
 def find_library() -> Path:
@@ -37,14 +42,22 @@ async def strike(bank: Bank, draw: Draw) -> None:
     clock = draw.folder / "clock"
     for _ in range(draw.random.randrange(2, 5)):
         await asyncio.sleep(draw.random.uniform(0.1, 0.6))
-        set_clock(clock, draw.random.choice(_OFFSETS))
+        offset = draw.random.choice(list(_OFFSETS))
+        set_clock(clock, offset)
         if draw.random.random() < 0.2:
             await asyncio.to_thread(bank.node().kill)
             await bank.start()
+        assert abs(await read_clock(bank) - time.time() - _OFFSETS[offset]) < 15, "the clock did not jump"
     # Not until something was kept: WeChat's pushes are refused for as long as their time is hours off, and all senders
     # may be at one.
     await asyncio.sleep(draw.random.uniform(0.1, 0.6))
     set_clock(clock, "+0")
+
+
+async def read_clock(bank: Bank) -> float:
+    """Seconds since the epoch, as the gateway's answers date themselves."""
+    async with aiohttp.request("GET", f"{bank.node().url}/live") as answer:
+        return parsedate_to_datetime(answer.headers["Date"]).timestamp()
 
 
 def set_clock(clock: Path, offset: str) -> None:

@@ -6,8 +6,8 @@ from gateway.ops.killpoints import POINTS
 from tests.faults.bank import Bank, Plan
 from tests.faults.fault import Draw, Fault
 
-# These two need a person to be told or an attachment to be fetched; tests/stages has them.
-NAMED = [name for name in POINTS if not name.startswith(("notify.", "collect."))]
+# These need a person who is to be told; tests/stages has them.
+NAMED = [name for name in POINTS if not name.startswith("notify.")]
 
 
 def prepare(draw: Draw) -> AbstractContextManager[Plan]:
