@@ -51,4 +51,4 @@ async def strike(bank: Bank, draw: Draw) -> None:
     await bank.start()
 
 
-FAULTS = [Fault("killed at a call to the kernel", strike, prepare=prepare, weight=12)]
+FAULTS = [Fault("killed at a call to the kernel", strike, prepare=prepare, weight=13)]
