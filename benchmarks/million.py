@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import accept, pipeline, servers
+from benchmarks import accept, databases, pipeline, servers
 from config.load import load
 from gateway.app import find_store_url, open_store
 from gateway.commands.opening import open_rules
@@ -34,28 +34,39 @@ BATCH = 1_000
 LEASE_MS = 600_000
 
 
-def measure(rounds: int, seconds: int) -> None:
+def measure(rounds: int, seconds: int, store: str) -> None:
     size = int(os.environ.get("HUIYIN_STORED", "1000000"))
     folder = Path(tempfile.mkdtemp(prefix="huiyin-million-"))
     try:
-        print(f"\n### accept rate with {size:,} stored complaints / with an empty store, nothing pinned")
-        began = time.monotonic()
-        asyncio.run(fill(folder, size))
-        took = time.monotonic() - began
-        print(f"filled in {took:.0f} s ({size / took:,.0f}/s through the store's port), {measure_mb(folder):,.0f} MB")
-        with servers.gateway(None, roles="accept") as empty, servers.gateway(None, roles="accept", data=folder) as full:
-            for server in (empty, full):
-                servers.load(server, 16, 2, cpu=None)
-            print(accept.HEADINGS.replace("bare", "empty").replace("huiyin", "full"))
-            for connections in (16, 64):
-                print(accept.measure_row(empty, full, connections, rounds, seconds, None), flush=True)
-        pipeline.measure(rounds, seconds, data=folder)
+        with databases.opened(store, None) as make:
+            measure_full(rounds, seconds, store, size, folder, make)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def fill(folder: Path, size: int) -> None:
-    settings = load(servers.write_config(folder), {}, {"data_dir": str(folder)}).settings
+def measure_full(rounds: int, seconds: int, store: str, size: int, folder: Path, make: databases.Make) -> None:
+    print(f"\n### accept rate on {store} with {size:,} stored complaints / with an empty store, nothing pinned")
+    database = make()
+    began = time.monotonic()
+    asyncio.run(fill(folder, size, database))
+    took = time.monotonic() - began
+    size_mb = database.measure_mb() if database else measure_mb(folder)
+    print(f"filled in {took:.0f} s ({size / took:,.0f}/s through the store's port), {size_mb:,.0f} MB")
+    with (
+        servers.gateway(None, roles="accept", database=make()) as empty,
+        servers.gateway(None, roles="accept", data=folder, database=database) as full,
+    ):
+        for server in (empty, full):
+            servers.load(server, 16, 2, cpu=None)
+        print("\n".join(accept.HEADINGS).replace("bare", "empty").replace("huiyin", "full"))
+        for connections in (16, 64):
+            print(accept.measure_row(empty, full, connections, rounds, seconds, None), flush=True)
+    pipeline.measure_one(rounds, seconds, store, folder, database)
+
+
+async def fill(folder: Path, size: int, database: databases.Database | None) -> None:
+    environment = database.environment if database else {}
+    settings = load(servers.write_config(folder, database), environment, {"data_dir": str(folder)}).settings
     house, reader = open_rules(settings, kept_key=True)
     channel = open_channel(servers.INSTANCE, settings.channels[servers.INSTANCE], house)
     if not isinstance(channel, Push):
@@ -63,7 +74,7 @@ async def fill(folder: Path, size: int) -> None:
     (pattern,) = channel.receive(_call())
     systems = {name: open_system(name, entry, house) for name, entry in settings.systems.items()}
     planner = Planner(systems, {}, settings.escalation)
-    migrate(find_store_url(settings))
+    migrate(find_store_url(settings), settings.store.password)
     store = open_store(settings)
     await store.open()
     read = None

@@ -1,30 +1,32 @@
 """accept -> register -> ledger: how many complaints a second go all the way while more keep coming."""
 
-import sqlite3
 import statistics as st
 import time
 from pathlib import Path
 
-from benchmarks import servers
+from benchmarks import databases, servers
 
 CONNECTIONS = 16
 LIMIT_S = 600
 _UNFINISHED = "SELECT (SELECT count(*) FROM inbox WHERE state = 'accepted') + (SELECT count(*) FROM duties WHERE state = 'waiting')"
 
 
-def measure(rounds: int, seconds: int, data: Path | None = None) -> None:
-    """`data`: a store that is there already; its backlog is worked off first."""
-    print("\n### accept -> register -> ledger, all roles in one gateway, two cores")
-    with servers.gateway(None, data=data) as ours:
-        if ours.data is None:
-            raise SystemExit("the gateway has no data directory")
-        wait_until_done(ours.data)
+def measure(rounds: int, seconds: int, store: str) -> None:
+    with databases.opened(store, None) as make:
+        measure_one(rounds, seconds, store, None, make())
+
+
+def measure_one(rounds: int, seconds: int, store: str, data: Path | None, database: databases.Database | None) -> None:
+    """`data` and `database`: those of a store that is there already; its backlog is worked off first."""
+    print(f"\n### accept -> register -> ledger on {store}, all roles in one gateway, two cores")
+    with servers.gateway(None, data=data, database=database) as ours:
+        wait_until_done(ours)
         print(f"resident when idle: {ours.memory_mb():.0f} MB")
         rates = []
         for _ in range(max(3, rounds // 2)):
             began = time.monotonic()
             turn = servers.load(ours, CONNECTIONS, seconds * 3, cpu=None)
-            wait_until_done(ours.data)
+            wait_until_done(ours)
             took = time.monotonic() - began
             rates.append(turn.good / took)
             print(
@@ -33,15 +35,10 @@ def measure(rounds: int, seconds: int, data: Path | None = None) -> None:
         print(f"sustained: {st.median(rates):,.0f} complaints/s (median); resident: {ours.memory_mb():.0f} MB")
 
 
-def wait_until_done(data: Path) -> None:
+def wait_until_done(gateway: servers.Server) -> None:
     """Until every accepted envelope is registered and every duty settled."""
     deadline = time.monotonic() + LIMIT_S
-    while left := count_unfinished(data):
+    while left := gateway.query(_UNFINISHED)[0][0]:
         if time.monotonic() > deadline:
             raise SystemExit(f"{left} are still unfinished after {LIMIT_S} s")
         time.sleep(0.05)
-
-
-def count_unfinished(data: Path) -> int:
-    with sqlite3.connect(f"file:{data / 'huiyin.db'}?mode=ro", uri=True) as store:
-        return int(store.execute(_UNFINISHED).fetchone()[0])

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,9 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from benchmarks.databases import Database
 
 HERE = Path(__file__).parent
 KEY = "benchmark-key-benchmark-key"
@@ -28,6 +32,21 @@ class Server:
     port: int
     pid: int
     data: Path | None = None
+    database: Database | None = None
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """What its store says; a gateway's only."""
+        if self.database is not None:
+            return self.database.query(sql)
+        if self.data is None:
+            raise SystemExit(f"{self.name} has no store")
+        with contextlib.closing(sqlite3.connect(f"file:{self.data / 'huiyin.db'}?mode=ro", uri=True)) as store:
+            return store.execute(sql).fetchall()
+
+    def cpu_s(self) -> float:
+        """What the process itself has used so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def memory_mb(self) -> float:
         """Resident set of the process and its children, in MB."""
@@ -56,11 +75,20 @@ def find_port() -> int:
 
 
 @contextlib.contextmanager
-def started(name: str, command: list[str], port: int, *, cpu: str | None, data: Path | None = None) -> Iterator[Server]:
+def started(
+    name: str,
+    command: list[str],
+    port: int,
+    *,
+    cpu: str | None,
+    data: Path | None = None,
+    database: Database | None = None,
+) -> Iterator[Server]:
     """The server, ready to answer; stopped and waited for at the end."""
     if cpu is not None:
         command = ["taskset", "-c", cpu, *command]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    environment = {**os.environ, **(database.environment if database else {})}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
     try:
         deadline = time.monotonic() + 30
         while True:
@@ -74,7 +102,7 @@ def started(name: str, command: list[str], port: int, *, cpu: str | None, data: 
                     error = process.stderr.read().decode() if process.stderr else ""
                     raise SystemExit(f"{name} did not start: {error}") from None
                 time.sleep(0.05)
-        yield Server(name, port, process.pid, data)
+        yield Server(name, port, process.pid, data, database)
     finally:
         process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -89,24 +117,33 @@ def bare(cpu: str | None) -> Iterator[Server]:
         yield server
 
 
-def write_config(folder: Path) -> Path:
+def write_config(folder: Path, database: Database | None = None) -> Path:
     """One hotline and the ledger."""
     path = folder / "bench.toml"
     text = f'[channels.{INSTANCE}]\nadapter = "hotline"\nkeys = ["{KEY}"]\n[systems.ledger]\nadapter = "ledger"\n'
-    path.write_text(text, "utf-8")
+    path.write_text(text + (database.settings if database else ""), "utf-8")
     return path
 
 
 @contextlib.contextmanager
-def gateway(cpu: str | None, *, roles: str = "", data: Path | None = None) -> Iterator[Server]:
-    """With one hotline channel and the ledger. Its data directory is removed, unless it was given."""
+def gateway(
+    cpu: str | None,
+    *,
+    roles: str = "",
+    data: Path | None = None,
+    database: Database | None = None,
+    program: str = "gateway",
+) -> Iterator[Server]:
+    """With one hotline channel and the ledger. Its data directory is removed, unless it was given. `program` is the
+    module that is run.
+    """
     port = find_port()
     folder = data or Path(tempfile.mkdtemp(prefix="huiyin-bench-"))
-    config = write_config(folder)
-    command = [sys.executable, "-m", "gateway", "serve", "--config", str(config), "--data", str(folder)]
+    config = write_config(folder, database)
+    command = [sys.executable, "-m", program, "serve", "--config", str(config), "--data", str(folder)]
     command += ["--port", str(port), *(["--roles", roles] if roles else [])]
     try:
-        with started("huiyin", command, port, cpu=cpu, data=folder) as server:
+        with started(program, command, port, cpu=cpu, data=folder, database=database) as server:
             yield server
     finally:
         if data is None:

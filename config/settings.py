@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from config.duration import Seconds
+from config.duration import Months, Seconds
 from config.secret import Secret
 
 
@@ -41,7 +41,10 @@ class ServerSettings(_Section):
 
 class KeysSettings(_Section):
     file: Path | None = None
-    """The master key, 32 random bytes; made on first start. None: `keys/master.key` in the data directory."""
+    """The keyring: the master keys, by version (see config.keys); made on first start. None: `keys/master.key` in the data
+    directory."""
+    command: tuple[str, ...] = ()
+    """A program and its arguments that prints the keyring instead: the bank's key management."""
 
 
 class BankSettings(_Section):
@@ -124,6 +127,12 @@ class PromiseSettings(_Section):
     profile: str = "cbirc-2020-3"
 
 
+class RetentionSettings(_Section):
+    """`keep`: how long what customers said is kept after the month in which their matter began; 0 (empty): for ever."""
+
+    keep: Months = 0
+
+
 class TriageSettings(_Section):
     """`file` replaces the shipped rules; `off` switches signals off; `terms` adds words to a signal."""
 
@@ -162,6 +171,7 @@ class Settings(_Section):
     speech: InstanceSettings | None = None
     """Who writes down speech that a channel brought without words; None: it is marked, and people listen."""
     promises: PromiseSettings = PromiseSettings()
+    retention: RetentionSettings = RetentionSettings()
     triage: TriageSettings = TriageSettings()
     codes: CodeSettings = CodeSettings()
     stages: StageSettings = StageSettings()

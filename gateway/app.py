@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from config.keys import read_or_make_key
+from config.keys import Keyring, make_keyring, read_keyring
 from config.load import SettingsError
 from config.settings import Rung, Settings
 from gateway import plugins
@@ -37,6 +37,8 @@ from gateway.stages.forward import Forward
 from gateway.stages.notify import Notify
 from gateway.stages.reading import Reader, open_house
 from gateway.stages.register import Planner, Register
+from gateway.stages.retain import EVERY_S as RETAIN_EVERY_S
+from gateway.stages.retain import Retain
 from gateway.stages.seal import EVERY_S as SEAL_EVERY_S
 from gateway.stages.seal import Sealer, make_signer
 from gateway.stages.sweep import EVERY_S, Sweep
@@ -88,18 +90,32 @@ def find_key_file(settings: Settings) -> Path:
     return settings.keys.file or Path(settings.data_dir) / "keys" / "master.key"
 
 
+def open_keyring(settings: Settings) -> Keyring:
+    """Made at the first start, before there is a store. Raises SettingsError, StoreUnavailable."""
+    path, command = find_key_file(settings), settings.keys.command
+    keyring = read_keyring(path, command)
+    if keyring is None and find_revision(settings) is not None:
+        raise SettingsError(
+            f"settings: keys.file: there is no key file at {path}, and what is stored is sealed with one: "
+            "copy it there from the other node or the safe place it is kept in"
+        )
+    return keyring or make_keyring(path)
+
+
 def make_data_dir(settings: Settings) -> None:
     Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
 
 
-def open_store(settings: Settings) -> Store:
-    """Raises SettingsError as above."""
+def open_store(settings: Settings, *, sealed: bool = False) -> Store:
+    """`sealed`: without the keyring, for what can be read without it. Raises SettingsError as above."""
+    read_keys = None if sealed else partial(open_keyring, settings)
     url = find_store_url(settings)
     if is_postgres(url):
         from gateway.store.postgres import PostgresStore
 
         return PostgresStore(
             url,
+            read_keys,
             password=settings.store.password,
             clock=SystemClock(),
             queue_limit=settings.store.queue_limit,
@@ -107,6 +123,7 @@ def open_store(settings: Settings) -> Store:
         )
     return SqliteStore(
         url,
+        read_keys,
         clock=SystemClock(),
         queue_limit=settings.store.queue_limit,
         min_free_mb=settings.store.min_free_mb,
@@ -137,8 +154,9 @@ def check_delivery(settings: Settings, notices: Container[str]) -> None:
 
 
 def migrate_store(settings: Settings) -> str:
-    """Bring the database to this version; returns the revision it has now."""
+    """Bring the database to this version; returns the revision it has now. The keyring of a new one is made with it."""
     url = find_store_url(settings)
+    open_keyring(settings)
     if not is_postgres(url):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     migrate(url, settings.store.password)
@@ -180,8 +198,8 @@ class Gateway:
         self._socket = socket.create_server((server.host, server.port), backlog=1024)
         host, self.port = self._socket.getsockname()[:2]
         self.public_url = (server.public_url or f"http://{host}:{self.port}").rstrip("/")
-        self._master_key = read_or_make_key(find_key_file(settings))
-        house = open_house(settings, self._master_key, self._clock, self.public_url)
+        self._keyring = open_keyring(settings)
+        house = open_house(settings, self._keyring, self._clock, self.public_url)
         self.house = replace(house, branch_link=self._find_branch_link)
         self._open_parties()
         if find_revision(settings) is None:
@@ -275,7 +293,7 @@ class Gateway:
         settings, store, clock = self._settings, self.store, self._clock
         batch, lease_s = settings.stages.batch, settings.stages.lease_s
         reader = Reader(settings, self.house, self.channels)
-        self._workers = Workers(settings, self._master_key, reader)
+        self._workers = Workers(settings, self._keyring, reader)
         collectors = {name: channel for name, channel in self.channels.items() if isinstance(channel, Collect)}
         order = settings.delivery.order
         planner = Planner(self.systems, self.notices, settings.escalation, collectors, order)
@@ -313,7 +331,7 @@ class Gateway:
                 self._run(f"notify.{name}", Role.NOTIFY, notify.work)
         if Role.SWEEP in self._roles:
             sealer = self._sealer = Sealer(
-                store, clock, make_signer(self._master_key), settings.bank.timezone, channels=self.channels
+                store, clock, make_signer(self._keyring), settings.bank.timezone, channels=self.channels
             )
             self._run("seal", Role.SWEEP, sealer.work, SEAL_EVERY_S)
             sweep = Sweep(
@@ -331,6 +349,8 @@ class Gateway:
                 alarms=Alarms(store, clock, self.notices, words, settings.alarms),
             )
             self._run("sweep", Role.SWEEP, sweep.work, EVERY_S)
+            retain = Retain(store, clock, open_blobs(settings), keep_months=settings.retention.keep)
+            self._run("retain", Role.SWEEP, retain.work, RETAIN_EVERY_S)
 
     def _run(self, name: str, role: Role, work: Callable[[], Awaitable[int]], poll_s: float | None = None) -> None:
         # Each loop has a wake of its own, because waiting clears it.

@@ -132,6 +132,10 @@ def _build_parser() -> argparse.ArgumentParser:
     trace.add_argument("receipt", metavar="RECEIPT")
     trace.add_argument("--json", action="store_true", help="as JSON")
 
+    find = add("find", "the complaints of a person: what is looked for is asked for, or read from standard input")
+    find.add_argument("way", choices=("phone", "document", "email", "openid"))
+    find.add_argument("value", nargs="?", default="", help="better left out: it would stand in the shell's history")
+
     _add_people(add)
 
     add("tell", "tell a customer that there is news, the way that reaches them").add_argument(
@@ -147,7 +151,11 @@ def _build_parser() -> argparse.ArgumentParser:
     replay.add_argument("--until", metavar="DATE", help="received before (ISO 8601)")
     replay.add_argument("--dry-run", action="store_true", help="show what would change")
 
+    retain = add("retain", "forget what was kept as long as the settings say ([retention] keep), as the sweep does")
+    retain.add_argument("--dry-run", action="store_true", help="say what would be forgotten, and what is held by what")
+
     _add_audit(add, common)
+    _add_keys(add("keys", "the keyring, and what is sealed under it"), common)
     _add_printing(add)
 
     add("channels", "what is installed, on, healthy")
@@ -190,6 +198,18 @@ def _add_audit(add: Callable[[str, str], argparse.ArgumentParser], common: argpa
     for dated in (verify, export, conservation):
         dated.add_argument("--from", dest="since", default="", type=_take_day, metavar="DAY", help="like 2026-11-24")
         dated.add_argument("--to", dest="until", default="", type=_take_day, metavar="DAY", help="that day included")
+
+
+def _add_keys(keys: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    acts = keys.add_subparsers(dest="act", metavar="ACT")
+    for name, text in (
+        ("new", "add a new master key to the key file"),
+        ("rewrap", "seal the keys of the store with the newest master key; nothing stops meanwhile"),
+        ("drop", "take an old master key out of the key file, once nothing is sealed with it"),
+    ):
+        act = acts.add_parser(name, help=text, description=text, parents=[common])
+        if name == "drop":
+            act.add_argument("version", type=int, metavar="VERSION")
 
 
 def _add_printing(add: Callable[[str, str], argparse.ArgumentParser]) -> None:

@@ -56,10 +56,10 @@ def _kill_children(pid: int) -> None:
 
 class PostgresServer:
     """`durable=False` leaves out the syncs, for tests that do not end the server. `primary`: this one is its hot standby,
-    and from now on the primary's commits wait for it.
+    and from now on the primary's commits wait for it. `vacuum`: as a server does by itself.
     """
 
-    def __init__(self, *, durable: bool = False, primary: "PostgresServer | None" = None) -> None:
+    def __init__(self, *, durable: bool = False, vacuum: bool = False, primary: "PostgresServer | None" = None) -> None:
         self._programs = find_programs()
         self._folder = Path(tempfile.mkdtemp(prefix="huiyin-postgres-"))
         self._folder.chmod(0o755)
@@ -69,6 +69,7 @@ class PostgresServer:
         if self._user:
             shutil.chown(self._folder, self._user)
         self._options = [] if durable else ["-c", "fsync=off", "-c", "full_page_writes=off"]
+        self._options += [] if vacuum else ["-c", "autovacuum=off"]
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = int(probe.getsockname()[1])
         self._process: subprocess.Popen[bytes] | None = None
@@ -87,6 +88,12 @@ class PostgresServer:
             primary.query("postgres", "SELECT pg_reload_conf()")
 
     # --- the server ------------------------------------------------------------------------------------------------
+
+    @property
+    def pid(self) -> int:
+        """Of the process whose children do the work."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def _data(self) -> Path:
@@ -112,7 +119,7 @@ class PostgresServer:
 
     def start(self) -> None:
         command = [self._programs / "postgres", "-D", self._data, "-p", str(self.port), "-h", "127.0.0.1"]
-        command += ["-k", "", "-c", "max_connections=200", "-c", "autovacuum=off", *self._options]
+        command += ["-k", "", "-c", "max_connections=200", *self._options]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, user=self._user, stdout=log, stderr=log, cwd="/")
         deadline = time.monotonic() + START_LIMIT_S

@@ -6,7 +6,8 @@ from config.secret import Secret
 
 
 class ChannelSettings(BaseModel):
-    """`keys`: key version -> secret that signs the printed codes. Empty: version 1 derives from the house's master key.
+    """`keys`: key version -> secret that signs the printed codes. Empty: they derive from the house's
+    master key, with its versions.
 
     New codes are signed with the highest version; older ones stay good until their version stands in `revoked_keys` or
     their branch in `revoked_branches`. Printed codes live for years, so they never expire by themselves.

@@ -28,7 +28,7 @@ class Place:
 def find_keys(settings: ChannelSettings, house: House) -> Mapping[int, bytes]:
     if settings.keys:
         return {version: secret.get_secret_value().encode() for version, secret in settings.keys.items()}
-    return {1: house.derive("branch_qr/code")}
+    return house.derive_each("branch_qr/code")
 
 
 def make_token(keys: Mapping[int, bytes], branch: str, counter: str = "", version: int | None = None) -> str:

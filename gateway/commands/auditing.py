@@ -5,7 +5,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from config.keys import read_or_make_key
+from config.keys import Keyring, read_keyring
 from config.settings import Settings
 from gateway.app import find_key_file
 from gateway.commands import Refusal
@@ -35,7 +35,7 @@ async def _verify(settings: Settings, options: argparse.Namespace) -> None:
         progress.show(f"block {done} of {blocks}")
 
     try:
-        async with opened_store(settings) as store:
+        async with opened_store(settings, sealed=True) as store:
             found = await verify_chain(store, signer, days, since=options.since, until=options.until, show=show)
             for name in options.against:
                 with open_file(name) as stream:
@@ -69,7 +69,7 @@ async def _export(settings: Settings, options: argparse.Namespace) -> list[bytes
     """The daily sums of these days, and where the chain stands now."""
     lines: list[bytes] = []
     previous, after = "", 0
-    async with opened_store(settings) as store:
+    async with opened_store(settings, sealed=True) as store:
         head = await store.read_head()
         if head is None:
             raise Refusal("nothing is sealed yet; the gateway seals what is written within some seconds")
@@ -95,14 +95,15 @@ def _write(lines: list[bytes], out: Path | None) -> None:
 
 def _open_signer(settings: Settings, older: list[Path]) -> Signer:
     path = find_key_file(settings)
-    if not path.exists():
+    keyring = read_keyring(path, settings.keys.command)
+    if keyring is None:
         # One that is made now would fit no signature.
         raise Refusal(f"there is no key at {path}: name it in keys.file, or check what needs no key with --without-key")
-    return make_signer(read_or_make_key(path), *map(read_or_make_key, _find_existing(older)))
+    return make_signer(keyring, *map(_read_older, older))
 
 
-def _find_existing(paths: list[Path]) -> list[Path]:
-    for path in paths:
-        if not path.exists():
-            raise Refusal(f"there is no key at {path}")
-    return paths
+def _read_older(path: Path) -> Keyring:
+    keyring = read_keyring(path)
+    if keyring is None:
+        raise Refusal(f"there is no key at {path}")
+    return keyring

@@ -9,10 +9,9 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from config.keys import read_or_make_key
 from config.settings import Settings
 from gateway import plugins
-from gateway.app import find_key_file, find_revision, migrate_store
+from gateway.app import find_revision, migrate_store, open_keyring
 from gateway.commands import Refusal
 from gateway.commands.opening import (
     STDIN,
@@ -60,7 +59,7 @@ async def _import(settings: Settings, instance: str, names: Sequence[str], forma
     systems = {n: plugins.open_system(n, e, house) for n, e in settings.systems.items() if e.enabled}
     # Imported history wakes and writes to nobody, but what else waits in the store may have to.
     notices = {n: plugins.open_notice(n, e, house) for n, e in settings.notices.items() if e.enabled}
-    workers = Workers(settings, read_or_make_key(find_key_file(settings)), reader)
+    workers = Workers(settings, open_keyring(settings), reader)
     progress = Progress()
     count: Counter[str] = Counter()
     new: list[str] = []

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from config.demo import make_demo
-from config.keys import read_or_make_key
+from config.keys import KEY_BYTES, Keyring
 from config.load import Loaded, load
 from config.settings import Settings
-from gateway.app import find_key_file, find_revision, find_store_url, open_store
+from gateway.app import find_revision, find_store_url, open_keyring, open_store
 from gateway.commands import Refusal
 from gateway.contract.ports import Files, House
 from gateway.ops.time import SystemClock
@@ -43,11 +43,11 @@ def load_settings(options: argparse.Namespace) -> Loaded:
 
 
 @asynccontextmanager
-async def opened_store(settings: Settings) -> AsyncIterator[Store]:
-    """Raises Refusal where there is none, StoreUnavailable where it cannot be used."""
+async def opened_store(settings: Settings, *, sealed: bool = False) -> AsyncIterator[Store]:
+    """`sealed`: without the keyring. Raises Refusal where there is none, StoreUnavailable where it cannot be used."""
     if find_revision(settings) is None:
         raise Refusal(f"there is no store at {find_store_url(settings)} yet; start the gateway, or run huiyin migrate")
-    store = open_store(settings)
+    store = open_store(settings, sealed=sealed)
     await store.open()
     try:
         yield store
@@ -57,10 +57,10 @@ async def opened_store(settings: Settings) -> AsyncIterator[Store]:
 
 def open_rules(settings: Settings, *, kept_key: bool) -> tuple[House, Reader]:
     """`kept_key`: with the gateway's own master key; else a dry run, which needs no key and makes no file."""
-    key = read_or_make_key(find_key_file(settings)) if kept_key else bytes(32)
+    keyring = open_keyring(settings) if kept_key else Keyring({1: bytes(KEY_BYTES)})
     server = settings.server
     public_url = server.public_url or f"http://{server.host}:{server.port}"
-    house = open_house(settings, key, SystemClock(), public_url.rstrip("/"))
+    house = open_house(settings, keyring, SystemClock(), public_url.rstrip("/"))
     return house, open_reader(settings, house)
 
 

@@ -15,7 +15,7 @@ from gateway.contract.clock import to_datetime
 from gateway.contract.complaint import Complaint
 from gateway.contract.receipt import Receipt, parse_receipt, spoken
 from gateway.ops.time import SystemClock
-from gateway.store.rows import Trace
+from gateway.store.rows import EnvelopeFacts, Trace
 
 PAGE = 500
 
@@ -37,6 +37,8 @@ def run_trace(options: argparse.Namespace) -> int:
 def tell(trace: Trace) -> str:
     """The story for a person: masked by leaving the words and the person out."""
     lines = [f"Receipt {spoken(trace.receipt)}   complaint {trace.complaint_id or '(not registered yet)'}", ""]
+    if trace.forgotten:
+        lines += ["Forgotten: what the customer said was kept as long as the settings say ([retention] keep).", ""]
     for version, event, at, document in trace.versions:
         complaint = Complaint.model_validate_json(document)
         signals = ", ".join(f"{s.id} “{s.evidence.text[:30]}”" for s in complaint.verdict.signals) or "no signal"
@@ -52,8 +54,7 @@ def tell(trace: Trace) -> str:
         ]
     lines += ["", "Envelopes"]
     lines += [
-        f"  {e.id}  {e.channel} ({e.adapter})  {e.media_type}, {e.size} bytes, sha256 {e.sha256[:12]}  "
-        f"{_time(e.received_at)}  {e.state}{_reason(e.code, e.detail)}"
+        f"  {e.id}  {e.channel} {_describe(e)}  {_time(e.received_at)}  {e.state}{_reason(e.code, e.detail)}"
         for e in trace.envelopes
     ]
     lines += ["", "Duties"]
@@ -69,6 +70,12 @@ def tell(trace: Trace) -> str:
         for h in trace.history
     ]
     return "\n".join(lines)
+
+
+def _describe(envelope: EnvelopeFacts) -> str:
+    if envelope.forgotten:
+        return "(forgotten)"
+    return f"({envelope.adapter})  {envelope.media_type}, {envelope.size} bytes, sha256 {envelope.sha256[:12]}"
 
 
 def run_parked(options: argparse.Namespace) -> int:
@@ -95,7 +102,7 @@ def run_parked(options: argparse.Namespace) -> int:
 def run_release(options: argparse.Namespace) -> int:
     async def release(settings: Settings) -> list[bool]:
         async with opened_store(settings) as store:
-            return list(await store.release(options.ids, _who(), SystemClock().now_ms()))
+            return list(await store.release(options.ids, who(), SystemClock().now_ms()))
 
     return _say(options.ids, asyncio.run(release(load_settings(options).settings)), "released")
 
@@ -103,7 +110,7 @@ def run_release(options: argparse.Namespace) -> int:
 def run_dismiss(options: argparse.Namespace) -> int:
     async def dismiss(settings: Settings) -> list[bool]:
         async with opened_store(settings) as store:
-            return list(await store.dismiss(options.ids, options.why, _who(), SystemClock().now_ms()))
+            return list(await store.dismiss(options.ids, options.why, who(), SystemClock().now_ms()))
 
     return _say(options.ids, asyncio.run(dismiss(load_settings(options).settings)), "dismissed")
 
@@ -113,7 +120,7 @@ def run_decided(options: argparse.Namespace) -> int:
 
     async def decide(settings: Settings) -> list[bool]:
         async with opened_store(settings) as store:
-            return [await store.decide(receipt, _who(), SystemClock().now_ms()) for receipt in receipts]
+            return [await store.decide(receipt, who(), SystemClock().now_ms()) for receipt in receipts]
 
     done = asyncio.run(decide(load_settings(options).settings))
     for receipt, good in zip(receipts, done, strict=True):
@@ -140,7 +147,8 @@ def _say(ids: list[str], done: list[bool], word: str) -> int:
     return 0 if all(done) else 1
 
 
-def _who() -> str:
+def who() -> str:
+    """The person at the command line, for the history."""
     try:
         return f"cli:{getpass.getuser()}"
     except (KeyError, OSError):  # a user without an entry, as in many containers

@@ -47,7 +47,7 @@ async def _replay(settings: Settings, options: argparse.Namespace) -> int:
             found = await store.find_envelope(envelope_id)
             if found is None:
                 unknown += 1
-                print(f"huiyin: {envelope_id} is no kept envelope", file=sys.stderr)
+                print(f"huiyin: {envelope_id} is no kept envelope, or is forgotten", file=sys.stderr)
             elif found.state is not EnvelopeState.REGISTERED:
                 read += 1
                 changed += await _retry(store, reader, found, named=named, dry=options.dry_run)

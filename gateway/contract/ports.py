@@ -39,8 +39,9 @@ from gateway.contract.verdict import Level
 class House:
     """What an adapter may know of the house it lives in.
 
-    `derive(purpose)` gives 32 bytes of key material of its own for a purpose such as `branch_qr/行长秘书`; the same
-    purpose gives the same bytes for as long as the key file is kept. `data_dir` is where an adapter with files of its
+    `derive_each(purpose)` gives 32 bytes of key material of its own for a purpose such as `branch_qr/行长秘书`, by version of
+    the master key; the same purpose and version give the same bytes for as long as the keyring holds them. Make with
+    the highest (`derive`), take what any of them made (`derive_all`). `data_dir` is where an adapter with files of its
     own (the embedded ledger) may keep them. `branch_link(code)` is the signed address of a branch's page, or nothing
     where no channel has one.
     """
@@ -52,8 +53,16 @@ class House:
     bank_hotline: str
     timezone: str
     branches: Mapping[str, BranchEntry]
-    derive: Callable[[str], bytes]
+    derive_each: Callable[[str], Mapping[int, bytes]]
     branch_link: Callable[[str], str] = lambda code: ""  # noqa: ARG005 - the port's shape
+
+    def derive(self, purpose: str) -> bytes:
+        return self.derive_all(purpose)[0]
+
+    def derive_all(self, purpose: str) -> tuple[bytes, ...]:
+        """The newest first."""
+        keys = self.derive_each(purpose)
+        return tuple(keys[version] for version in sorted(keys, reverse=True))
 
 
 # --- CHANNEL: complaints come in -----------------------------------------------------------------------------------

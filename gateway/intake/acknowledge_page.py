@@ -33,7 +33,7 @@ class AcknowledgePage:
         self._store = store
         self._clock = clock
         self._house = house
-        self._key = house.derive(PURPOSE)
+        self._keys = house.derive_all(PURPOSE)
         self._zone = ZoneInfo(house.timezone)
 
     def add_to(self, intake: Intake) -> None:
@@ -89,7 +89,7 @@ class AcknowledgePage:
     def _find_receipt(self, token: str) -> Receipt | None:
         """None for a link that we did not write."""
         receipt, _, signature = token.partition(".")
-        return Receipt(receipt) if verify((self._key,), receipt.encode(), signature) else None
+        return Receipt(receipt) if verify(self._keys, receipt.encode(), signature) else None
 
 
 def _is_answered(trace: Trace) -> bool:

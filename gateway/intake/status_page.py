@@ -54,7 +54,7 @@ class StatusPage:
         self._store = store
         self._accept = accept
         self._house = house
-        self._link_key = house.derive(PURPOSE)
+        self._link_keys = house.derive_all(PURPOSE)
         self._seal_key = house.derive("status-form")
         self._zone = ZoneInfo(house.timezone)
         self._tries = MovingWindowRateLimiter(MemoryStorage())
@@ -91,10 +91,12 @@ class StatusPage:
                 return self._ask(call, status=error.status)
         receipt = parse_receipt(call.params["receipt"])
         secret = form.fields.get("s") or call.query.get("s", "")
-        if receipt and secret and check_link_secret(self._link_key, receipt, secret):
+        if receipt and secret and check_link_secret(self._link_keys, receipt, secret):
             trace = await self._store.trace(receipt)
             if trace is None:
                 return self._ask(call, notice="verify_wrong", status=404)
+            if trace.forgotten:
+                return self._ask(call, notice="forgotten", status=410)
             if form.fields.get("do") in ("add", "withdraw"):
                 return await self._keep(call, trace, form)
             return self._show(call, trace)
@@ -127,7 +129,7 @@ class StatusPage:
             after_s=after_s,
             number=spoken(receipt) if receipt else call.params["receipt"][:20],
             notice=TEXTS[language].say("status", notice) if notice else "",
-            open=notice not in ("verify_stop", "store_away"),
+            open=notice not in ("verify_stop", "store_away", "forgotten"),
         )
 
     # --- what it shows ---------------------------------------------------------------------------------------------
@@ -156,7 +158,7 @@ class StatusPage:
             problem=texts.say("error", problem, limit=str(TEXT_LENGTH)) if problem else "",
             text=text,
             open=not _find_withdrawal(trace),
-            secret=make_link_secret(self._link_key, trace.receipt),
+            secret=make_link_secret(self._link_keys[0], trace.receipt),
             seal=make_seal(self._seal_key, call.received_at),
         )
 

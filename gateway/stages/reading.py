@@ -5,12 +5,12 @@ in the gateway, in worker processes, in a dry run and in a replay.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-
-import uuid_utils
 
 from config.branches import load_branches
 from config.codes import load_codes
+from config.keys import Keyring
 from config.settings import Settings
 from gateway import plugins
 from gateway.contract.clock import Clock, Millis, to_datetime, to_millis
@@ -24,7 +24,9 @@ from gateway.contract.ports import BringsNews, Channel, Event, House, News
 from gateway.contract.receipt import Receipt
 from gateway.contract.signing import derive_key
 from gateway.contract.verdict import Level
+from gateway.stages.search import list_ways
 from gateway.states import EnvelopeState
+from gateway.store.months import make_id_beside
 from gateway.store.rows import InboxItem, Lender, Moved
 from gateway.triage.judge import judge
 from gateway.triage.rules import load_rules
@@ -57,6 +59,7 @@ class Read:
     remote: tuple[Attachment, ...] = ()
     unheard: tuple[str, ...] = ()
     sent_ms: int = 0
+    found_by: Sequence[str] = ()
 
 
 class Reader:
@@ -95,7 +98,7 @@ class Reader:
         complaint = self.build(
             [*earlier, draft],
             item.envelope,
-            complaint_id=item.complaint_id or uuid_utils.uuid7().hex,
+            complaint_id=item.complaint_id or make_id_beside(item.id),
             receipt=item.receipt,
             version=item.version + 1,
             first_received=item.earlier[0] if item.earlier else item.envelope,
@@ -128,6 +131,7 @@ class Reader:
             remote=tuple(each for each in draft.attachments if each.remote and each.content is None),
             unheard=draft.unheard,
             sent_ms=_find_sent(draft, item.envelope),
+            found_by=list_ways(complaint.complainant),
         )
 
     def draft(self, envelope: Envelope) -> Draft:
@@ -224,7 +228,7 @@ def _read_seconds(text: str) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def open_house(settings: Settings, master_key: bytes, clock: Clock, public_url: str) -> House:
+def open_house(settings: Settings, keyring: Keyring, clock: Clock, public_url: str) -> House:
     return House(
         clock=clock,
         public_url=public_url,
@@ -233,8 +237,12 @@ def open_house(settings: Settings, master_key: bytes, clock: Clock, public_url: 
         bank_hotline=settings.bank.hotline,
         timezone=settings.bank.timezone,
         branches=load_branches(settings.bank.branches),
-        derive=lambda purpose: derive_key(master_key, purpose),
+        derive_each=partial(_derive_each, keyring),
     )
+
+
+def _derive_each(keyring: Keyring, purpose: str) -> Mapping[int, bytes]:
+    return {version: derive_key(key, purpose) for version, key in keyring.keys.items()}
 
 
 def open_reader(settings: Settings, house: House) -> Reader:

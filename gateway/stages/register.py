@@ -188,6 +188,7 @@ def to_registered(item: InboxItem, read: Read, duties: Sequence[NewDuty]) -> Reg
         document=read.document,
         duties=duties,
         decide_ms=read.decide_ms,
+        found_by=read.found_by,
     )
 
 

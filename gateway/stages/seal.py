@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from config.keys import Keyring
 from gateway.contract.clock import Clock
 from gateway.contract.ports import Channel, Numbers, SourceNumber
 from gateway.contract.signing import derive_key
@@ -22,9 +23,9 @@ EVERY_S = 5.0
 PURPOSE = "audit/chain"
 
 
-def make_signer(*master_keys: bytes) -> Signer:
-    """Signs with the first of these master keys and recognises the others, which were used before."""
-    return Signer([derive_key(key, PURPOSE) for key in master_keys])
+def make_signer(keyring: Keyring, *older: Keyring) -> Signer:
+    """Signs with the newest master key and recognises the others, and those of keyrings that were used before."""
+    return Signer([derive_key(key, PURPOSE) for each in (keyring, *older) for key in each.newest_first()])
 
 
 class Sealer:

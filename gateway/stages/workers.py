@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
+from config.keys import Keyring
 from config.settings import Settings
 from gateway.ops import metrics
 from gateway.ops.logs import log
@@ -33,11 +34,11 @@ NICE = 5
 
 
 class Workers:
-    def __init__(self, settings: Settings, master_key: bytes, reader: Reader) -> None:
+    def __init__(self, settings: Settings, keyring: Keyring, reader: Reader) -> None:
         wanted = settings.stages.processes
         self._count = os.cpu_count() or 1 if wanted == "auto" else wanted
         self._settings = settings
-        self._master_key = master_key
+        self._keyring = keyring
         self._reader = reader
         self._pool: ProcessPoolExecutor | None = None
         self._last_use = 0.0
@@ -72,7 +73,7 @@ class Workers:
             self._count,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_open,
-            initargs=(self._settings, self._master_key),
+            initargs=(self._settings, self._keyring),
         )
 
     def rest(self) -> None:
@@ -116,10 +117,10 @@ def read_all(reader: Reader, items: Sequence[InboxItem]) -> list[Outcome]:
 _reader: Reader | None = None
 
 
-def _open(settings: Settings, master_key: bytes) -> None:
+def _open(settings: Settings, keyring: Keyring) -> None:
     global _reader  # noqa: PLW0603 - one reader per worker process, made once
     os.nice(NICE)
-    house = open_house(settings, master_key, SystemClock(), settings.server.public_url)
+    house = open_house(settings, keyring, SystemClock(), settings.server.public_url)
     _reader = open_reader(settings, house)
     settle_memory()
 

@@ -5,7 +5,6 @@ The costs that matter are fixed: one look-up and four inserts per group, however
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import TypeAlias
 
 import uuid_utils
@@ -15,22 +14,20 @@ from gateway.contract.clock import Millis
 from gateway.contract.envelope import LENT_S, Accepted, Envelope, Thread
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
-from gateway.store.heads import write_head
+from gateway.store.heads import seal_envelope
 from gateway.store.numbering import Stock
 from gateway.store.plan import Ask, Plan, Put, Row, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.port import KeyConflict
 from gateway.store.tables import complaint_versions, complaints, cursors, envelopes, history, inbox, lenders, threads
+from gateway.store.vault import Vault
 
-_PLAIN_BYTES, _HEAD_BYTES = 79, 64
-"""A key that grows with time is kept as it is up to this length; of a longer one its beginning and a hash, which together
-are longer than any plain one, so that the two never meet."""
+_ERA, _ERA_BYTES, _RUN_BYTES = 8, 3, 5
+CONTENT_BYTES = 32
 
 UNREGISTERED = inbox.c.state != word(EnvelopeState.REGISTERED)
 
 _KNOWN = Statement(
-    select(envelopes.c.key, envelopes.c.id, inbox.c.receipt, inbox.c.part, envelopes.c.content)
-    .join_from(envelopes, inbox, inbox.c.id == envelopes.c.id)
-    .where(is_in(envelopes.c.key, "keys")),
+    select(inbox.c.key, inbox.c.id, inbox.c.receipt, inbox.c.part, inbox.c.content).where(is_in(inbox.c.key, "keys")),
     ("keys",),
 )
 _LAST_UNREGISTERED = Statement(
@@ -40,12 +37,11 @@ _LAST_UNREGISTERED = Statement(
     ("numbers",),
 )
 _LAST_REGISTERED = Statement(
-    select(complaints.c.number, func.max(inbox.c.part))
-    .join_from(complaints, complaint_versions, complaint_versions.c.complaint_id == complaints.c.id)
-    .join(inbox, inbox.c.id == complaint_versions.c.envelope_id)
-    .where(is_in(complaints.c.number, "numbers"))
-    .group_by(complaints.c.number),
-    ("numbers",),
+    select(inbox.c.number, func.max(inbox.c.part))
+    .join_from(complaint_versions, inbox, inbox.c.id == complaint_versions.c.envelope_id)
+    .where(is_in(complaint_versions.c.complaint_id, "ids"))
+    .group_by(inbox.c.number),
+    ("ids",),
 )
 _THREADS = Statement(
     select(threads.c.key, threads.c.receipt, threads.c.number, threads.c.last_ms, threads.c.ended)
@@ -140,7 +136,9 @@ class _OpenThread:
 Outcome: TypeAlias = Sequence[Accepted] | KeyConflict
 
 
-def keep(calls: Sequence[Call], now: Millis, stock: Stock, *, hopeful: bool = False) -> Plan[list[Outcome]]:
+def keep(
+    calls: Sequence[Call], now: Millis, stock: Stock, vault: Vault, *, hopeful: bool = False
+) -> Plan[list[Outcome]]:
     """One outcome per call, in order. A conflict takes down its own call only.
 
     `stock` holds a number for each envelope. `hopeful` does not ask whether a key is known, nor a thread that grows with
@@ -148,7 +146,7 @@ def keep(calls: Sequence[Call], now: Millis, stock: Stock, *, hopeful: bool = Fa
     statement, and the engine runs the transaction again without hope.
     """
     keys = [
-        hash_key(envelope.channel, envelope.source_key, sequential=envelope.sequential)
+        mark_key(vault, envelope.channel, envelope.source_key, sequential=envelope.sequential)
         for call in calls
         for envelope in call.envelopes
     ]
@@ -159,14 +157,14 @@ def keep(calls: Sequence[Call], now: Millis, stock: Stock, *, hopeful: bool = Fa
     start = 0
     for call in calls:
         end = start + len(call.envelopes)
-        found.append(_match(call.envelopes, keys[start:end], known, fresh))
+        found.append(_match(vault, call.envelopes, keys[start:end], known, fresh))
         start = end
     if fresh:
-        opened = yield from _assign_matters(fresh, stock, hopeful=hopeful)
-        yield from put(_KEEP_ENVELOPE, [_write_envelope(entry) for entry in fresh])
+        opened = yield from _assign_matters(fresh, stock, vault, hopeful=hopeful)
+        yield from put(_KEEP_ENVELOPE, [_write_envelope(entry, vault, now) for entry in fresh])
         yield from put(_OPEN_INBOX, [_write_inbox(entry, now) for entry in fresh])
         yield from put(_NOTE_ACCEPTED, [(now, entry.id, "supplement" if entry.part else "") for entry in fresh])
-        yield from put(_LEND, _list_lenders(fresh))
+        yield from put(_LEND, _list_lenders(vault, fresh))
         yield from _write_threads(opened)
     reached = [call.cursor for call, outcome in zip(calls, found, strict=True) if not isinstance(outcome, KeyConflict)]
     for channel, cursor in dict(filter(None, reached)).items():
@@ -177,23 +175,29 @@ def keep(calls: Sequence[Call], now: Millis, stock: Stock, *, hopeful: bool = Fa
     ]
 
 
-def hash_key(channel: str, key: str, *, sequential: bool = False) -> bytes:
-    """16 bytes of hash; a key that grows with time as it is, or with its own beginning first, so that new ones sit together."""
-    whole = f"{channel}\0{key}".encode()
-    if sequential and len(whole) <= _PLAIN_BYTES:
-        return whole
-    digest = blake2b(whole, digest_size=16).digest()
-    return whole[:_HEAD_BYTES] + digest if sequential else digest
+def mark_key(vault: Vault, channel: str, key: str, *, sequential: bool = False) -> bytes:
+    """The mark of a key inside its channel. That of a key that grows with time begins with marks of what its neighbours in
+    time share, so that new ones sit together in the index all the same: of the day or the hour a call id begins with, then
+    of all but its last two characters. Such keys read `kind:growing` or `kind:growing:rest`.
+    """
+    whole = f"{channel}\0{key}"
+    if not sequential:
+        return vault.mark(whole.encode())
+    kind, _, rest = whole.partition(":")
+    growing = rest.partition(":")[0]
+    era = vault.mark(f"{kind}:{growing[:_ERA]}".encode(), _ERA_BYTES)
+    run = vault.mark(f"{kind}:{growing[:-2]}".encode(), _RUN_BYTES)
+    return era + run + vault.mark(whole.encode())
 
 
 def _match(
-    wanted: Sequence[Envelope], keys: Sequence[bytes], known: dict[bytes, _Entry], fresh: list[_Entry]
+    vault: Vault, wanted: Sequence[Envelope], keys: Sequence[bytes], known: dict[bytes, _Entry], fresh: list[_Entry]
 ) -> list[tuple[_Entry, bool]] | KeyConflict:
     """(entry, is a duplicate) per envelope. New entries join `known` and `fresh` only if the whole call is good."""
     found: list[tuple[_Entry, bool]] = []
     new: dict[bytes, _Entry] = {}
     for envelope, key in zip(wanted, keys, strict=True):
-        content = envelope.content_digest()
+        content = vault.mark(envelope.content_digest(), CONTENT_BYTES)
         entry = known.get(key) or new.get(key)
         if entry is None:
             entry = new[key] = _Entry(uuid_utils.uuid7().hex, key, content, None, 0, envelope)
@@ -207,11 +211,13 @@ def _match(
     return found
 
 
-def _assign_matters(fresh: Sequence[_Entry], stock: Stock, *, hopeful: bool) -> Plan[dict[bytes, _OpenThread]]:
+def _assign_matters(
+    fresh: Sequence[_Entry], stock: Stock, vault: Vault, *, hopeful: bool
+) -> Plan[dict[bytes, _OpenThread]]:
     """Gives every entry its matter and its part in it. Returns the threads that were touched."""
     open_threads: dict[bytes, _OpenThread] = {}
     touched: dict[bytes, _OpenThread] = {}
-    keyed = [(entry, envelope, _hash_thread(envelope)) for entry in fresh if (envelope := entry.envelope)]
+    keyed = [(entry, envelope, _mark_thread(vault, envelope)) for entry in fresh if (envelope := entry.envelope)]
     # A thread that grows with time is a call, and most calls come once.
     asked = {key for _, each, key in keyed if key and not (hopeful and each.thread and each.thread.sequential)}
     rows = yield from ask_for(_THREADS, list(asked))
@@ -220,7 +226,11 @@ def _assign_matters(fresh: Sequence[_Entry], stock: Stock, *, hopeful: bool) -> 
     last_parts = yield from _find_last_parts(list(numbers))
     matters = {receipt: _Matter(receipt, n, last_parts[n]) for n, receipt in numbers.items() if n in last_parts}
     for key, receipt, _, last_ms, ended in rows:
-        open_threads[key] = _OpenThread(matters[receipt], last_ms, bool(ended), is_new=False)
+        # A matter that is forgotten cannot be added to: what comes now begins a new one.
+        matter = matters.get(receipt)
+        open_threads[key] = _OpenThread(
+            matter or _Matter(None, None, 0), last_ms, bool(ended or not matter), is_new=False
+        )
 
     opened: list[_Matter] = []
     for entry, envelope, key in keyed:
@@ -245,9 +255,9 @@ def _assign_matters(fresh: Sequence[_Entry], stock: Stock, *, hopeful: bool) -> 
     return touched
 
 
-def _hash_thread(envelope: Envelope) -> bytes | None:
+def _mark_thread(vault: Vault, envelope: Envelope) -> bytes | None:
     thread = envelope.thread
-    return hash_key(envelope.channel, thread.key, sequential=thread.sequential) if thread else None
+    return mark_key(vault, envelope.channel, thread.key, sequential=thread.sequential) if thread else None
 
 
 def _is_open(found: _OpenThread, thread: Thread, received_at: Millis) -> bool:
@@ -255,41 +265,45 @@ def _is_open(found: _OpenThread, thread: Thread, received_at: Millis) -> bool:
 
 
 def _find_last_parts(numbers: Sequence[int]) -> Plan[dict[int, int]]:
-    """The numbers among these that were given, with the place of the last envelope under each. They are held first, so
-    that no other node adds to them or registers what was added before this transaction has ended.
+    """The numbers among these that were given and are not forgotten, with the place of the last envelope under each. They
+    are held first, so that no other node adds to them or registers what was added before this transaction has ended.
     """
     yield from ask_for(_HOLD_UNREGISTERED, numbers)
-    yield from ask_for(_HOLD_REGISTERED, numbers)
-    found = {row[0]: row[1] for row in (yield from ask_for(_LAST_REGISTERED, numbers))}
+    registered = [row[0] for row in (yield from ask_for(_HOLD_REGISTERED, numbers))]
+    found = {row[0]: row[1] for row in (yield from ask_for(_LAST_REGISTERED, registered))}
     for number, part in (yield from ask_for(_LAST_UNREGISTERED, numbers)):
         found[number] = max(part, found.get(number, 0))
     return found
 
 
-def _write_envelope(entry: _Entry) -> Row:
+def _write_envelope(entry: _Entry, vault: Vault, now: Millis) -> Row:
     envelope = entry.envelope
     if envelope is None:
         raise ValueError("a kept envelope is not written again")
-    return (
-        entry.id,
-        entry.key,
-        envelope.channel,
-        envelope.received_at,
-        entry.content,
-        write_head(envelope),
-        envelope.raw,
-    )
+    return (entry.id, *seal_envelope(envelope, entry.id, vault, now))
 
 
 def _write_inbox(entry: _Entry, now: Millis) -> Row:
-    channel = entry.envelope.channel if entry.envelope else ""
+    envelope = entry.envelope
+    if envelope is None:
+        raise ValueError("a kept envelope is not written again")
     receipt, number = (entry.matter.receipt, entry.matter.number) if entry.matter else (None, None)
-    return (entry.id, channel, receipt, number, entry.part, now)
+    return (
+        entry.id,
+        entry.key,
+        entry.content,
+        envelope.channel,
+        envelope.received_at,
+        receipt,
+        number,
+        entry.part,
+        now,
+    )
 
 
-def _list_lenders(fresh: Sequence[_Entry]) -> list[Row]:
+def _list_lenders(vault: Vault, fresh: Sequence[_Entry]) -> list[Row]:
     lending = [(e, e.envelope) for e in fresh if e.envelope and e.envelope.hints and LENT_S in e.envelope.hints]
-    return [(hash_key(one.channel, one.thread.key), one.received_at, e.id) for e, one in lending if one.thread]
+    return [(mark_key(vault, one.channel, one.thread.key), one.received_at, e.id) for e, one in lending if one.thread]
 
 
 def _write_threads(opened: dict[bytes, _OpenThread]) -> Plan[None]:

@@ -3,19 +3,20 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from operator import itemgetter
 
 from sqlalchemy import Integer, bindparam, func, or_, select
 
 from gateway.contract.clock import Millis
-from gateway.contract.envelope import Envelope
 from gateway.contract.ports import Event
 from gateway.contract.receipt import Receipt
 from gateway.states import DutyState, EnvelopeState
-from gateway.store.accepting import UNREGISTERED, hash_key
-from gateway.store.heads import COLUMNS, read_envelope
+from gateway.store.accepting import UNREGISTERED, mark_key
+from gateway.store.heads import FACTS, read_envelope, read_said
+from gateway.store.months import find_month_of
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, is_in, word
 from gateway.store.rows import DutyFacts, EnvelopeFacts, HistoryRow, Parked, Standing, Target, Trace
-from gateway.store.settling import PARKED, WAITING
+from gateway.store.settling import PARKED, WAITING, unseal_detail, unseal_document
 from gateway.store.tables import (
     complaint_versions,
     complaints,
@@ -28,6 +29,7 @@ from gateway.store.tables import (
     threads,
     tickets,
 )
+from gateway.store.vault import Vault
 
 _ACCEPTED = inbox.c.state == word(EnvelopeState.ACCEPTED)
 SET_ASIDE = inbox.c.state == word(EnvelopeState.SET_ASIDE)
@@ -36,17 +38,17 @@ _CURSOR = Statement(select(cursors.c.cursor).where(cursors.c.channel == bindpara
 _MATTER = Statement(select(threads.c.receipt).where(threads.c.key == bindparam("key")), ("key",))
 _ENVELOPE_FACTS = select(
     inbox.c.part,
-    envelopes.c.id,
+    inbox.c.id,
     inbox.c.state,
     inbox.c.code,
     inbox.c.detail,
-    *COLUMNS,
-).join_from(envelopes, inbox, inbox.c.id == envelopes.c.id)
+    *FACTS,
+)
 UNREGISTERED_ENVELOPES = Statement(
     _ENVELOPE_FACTS.where(inbox.c.number == bindparam("number"), UNREGISTERED), ("number",)
 )
 REGISTERED_ENVELOPES = Statement(
-    _ENVELOPE_FACTS.join(complaint_versions, complaint_versions.c.envelope_id == envelopes.c.id).where(
+    _ENVELOPE_FACTS.join(complaint_versions, complaint_versions.c.envelope_id == inbox.c.id).where(
         complaint_versions.c.complaint_id == bindparam("id"), complaint_versions.c.event != word(Event.REREAD)
     ),
     ("id",),
@@ -101,14 +103,15 @@ _HISTORY = Statement(
     ("ids",),
 )
 _KEPT = Statement(
-    select(envelopes.c.id)
+    select(inbox.c.id)
+    .join_from(inbox, envelopes, envelopes.c.id == inbox.c.id)
     .where(
-        envelopes.c.id > bindparam("after_id"),
-        or_(envelopes.c.channel == bindparam("channel"), bindparam("channel") == word("")),
-        envelopes.c.received_ms >= bindparam("since"),
-        envelopes.c.received_ms < bindparam("until"),
+        inbox.c.id > bindparam("after_id"),
+        or_(inbox.c.channel == bindparam("channel"), bindparam("channel") == word("")),
+        inbox.c.received_ms >= bindparam("since"),
+        inbox.c.received_ms < bindparam("until"),
     )
-    .order_by(envelopes.c.id)
+    .order_by(inbox.c.id)
     .limit(bindparam("limit", type_=Integer)),
     ("after_id", "channel", "since", "until", "limit"),
 )
@@ -215,20 +218,20 @@ def read_cursor(channel: str) -> Plan[str | None]:
     return rows[0][0] if rows else None
 
 
-def find_matter(channel: str, thread: str, *, sequential: bool) -> Plan[Receipt | None]:
-    rows = yield Ask(_MATTER, (hash_key(channel, thread, sequential=sequential),))
+def find_matter(vault: Vault, channel: str, thread: str, *, sequential: bool) -> Plan[Receipt | None]:
+    rows = yield Ask(_MATTER, (mark_key(vault, channel, thread, sequential=sequential),))
     return Receipt(rows[0][0]) if rows else None
 
 
-def trace(receipt: Receipt, number: int) -> Plan[Trace | None]:
+def trace(vault: Vault, receipt: Receipt, number: int) -> Plan[Trace | None]:
     kept = yield Ask(UNREGISTERED_ENVELOPES, (number,))
     found = yield Ask(_COMPLAINT, (number,))
     complaint_id: str | None = found[0][0] if found else None
     if complaint_id:
         kept += yield Ask(REGISTERED_ENVELOPES, (complaint_id,))
-    if not kept:
+    if not kept and not complaint_id:
         return None
-    kept.sort()
+    kept.sort(key=itemgetter(0))
     versions: list[Row] = []
     owed: list[Row] = []
     numbers: list[Row] = []
@@ -236,17 +239,21 @@ def trace(receipt: Receipt, number: int) -> Plan[Trace | None]:
         versions = yield Ask(_VERSIONS, (complaint_id,))
         owed = yield Ask(_DUTIES, (complaint_id,))
         numbers = yield Ask(_TICKETS, (complaint_id,))
-    subjects = [row[1] for row in kept] + [row[0] for row in owed] + ([complaint_id] if complaint_id else [])
+    subjects = [row[1] for row in kept] + [row[0] for row in owed]
+    if complaint_id:
+        subjects += [complaint_id] if versions else [complaint_id, find_month_of(complaint_id)]
     moves = yield from ask_for(_HISTORY, subjects)
+    said = yield from read_said([row[1] for row in kept])
+    told = [_describe_envelope(vault, row, said.get(row[1])) for row in kept]
     return Trace(
         receipt=receipt,
         complaint_id=complaint_id,
-        envelopes=[
-            _describe_envelope(envelope_id, state, code, detail, read_envelope(*columns))
-            for _, envelope_id, state, code, detail, *columns in kept
+        envelopes=told,
+        versions=[
+            (version, Event(event), at_ms, unseal_document(vault, complaint_id or "", version, document))
+            for version, event, at_ms, document in versions
         ],
-        versions=[(version, Event(event), at_ms, document) for version, event, at_ms, document in versions],
-        duties=[_read_duty_facts(row) for row in owed],
+        duties=[_read_duty_facts(vault, row) for row in owed],
         tickets={row[0]: row[1] for row in numbers},
         history=[
             HistoryRow(
@@ -254,10 +261,31 @@ def trace(receipt: Receipt, number: int) -> Plan[Trace | None]:
             )
             for row in sorted(moves)
         ],
+        forgotten=not versions and (bool(complaint_id) or all(each.forgotten for each in told)),
     )
 
 
-def _describe_envelope(envelope_id: str, state: str, code: str, detail: str, envelope: Envelope) -> EnvelopeFacts:
+def _describe_envelope(vault: Vault, row: Row, said: tuple[bytes, bytes] | None) -> EnvelopeFacts:
+    _, envelope_id, state, code, detail, *facts = row
+    if said is None:
+        channel, received_ms = facts
+        return EnvelopeFacts(
+            id=envelope_id,
+            channel=channel,
+            adapter="",
+            source_key="",
+            thread=None,
+            media_type="",
+            size=0,
+            sha256="",
+            received_at=Millis(received_ms),
+            receipt_wanted=True,
+            state=EnvelopeState(state),
+            code=code,
+            detail=unseal_detail(vault, envelope_id, detail),
+            forgotten=True,
+        )
+    envelope = read_envelope(vault, envelope_id, facts, said)
     return EnvelopeFacts(
         id=envelope_id,
         channel=envelope.channel,
@@ -271,11 +299,11 @@ def _describe_envelope(envelope_id: str, state: str, code: str, detail: str, env
         receipt_wanted=envelope.receipt_wanted,
         state=EnvelopeState(state),
         code=code,
-        detail=detail,
+        detail=unseal_detail(vault, envelope_id, detail),
     )
 
 
-def _read_duty_facts(row: Row) -> DutyFacts:
+def _read_duty_facts(vault: Vault, row: Row) -> DutyFacts:
     return DutyFacts(
         id=row[0],
         target=Target(row[1]),
@@ -286,7 +314,7 @@ def _read_duty_facts(row: Row) -> DutyFacts:
         state=DutyState(row[6]),
         attempts=row[7],
         code=row[8],
-        detail=row[9],
+        detail=unseal_detail(vault, row[0], row[9]),
         reference=row[10],
         created_ms=row[11],
         due_ms=row[12],
@@ -299,11 +327,11 @@ def find_kept(channel: str, since: Millis, until: Millis, after_id: str, limit: 
     return [row[0] for row in rows]
 
 
-def parked(limit: int, after_id: str) -> Plan[list[Parked]]:
+def parked(vault: Vault, limit: int, after_id: str) -> Plan[list[Parked]]:
     envelopes_aside = yield Ask(PARKED_ENVELOPES, (after_id, limit))
     duties_parked = yield Ask(PARKED_DUTIES, (after_id, limit))
     gaps = [
-        (gap_id, channel, "gap", f"{stream}{first} to {stream}{last} did not come", None, since_ms, 0)
+        (gap_id, channel, "gap", f"{stream}{first} to {stream}{last} did not come".encode(), None, since_ms, 0)
         for gap_id, channel, stream, first, last, since_ms in (yield Ask(GAPS, (after_id, limit)))
     ]
     rows = [("envelope", row) for row in envelopes_aside] + [("duty", row) for row in duties_parked]
@@ -315,7 +343,7 @@ def parked(limit: int, after_id: str) -> Plan[list[Parked]]:
             id=row[0],
             where=row[1],
             code=row[2],
-            detail=row[3],
+            detail=row[3].decode() if subject == "gap" else unseal_detail(vault, row[0], row[3]),
             receipt=row[4],
             since_ms=row[5],
             attempts=row[6],

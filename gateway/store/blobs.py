@@ -43,6 +43,11 @@ class Blobs(Protocol):
     async def read(self, sha256: str) -> bytes:
         """Raises KeyError where there is none, StoreUnavailable where it cannot be read."""
 
+    async def remove(self, sha256: str) -> bool:
+        """False: there is none, or it was kept anew within a day, so that somebody may be about to refer to it. Raises
+        StoreUnavailable.
+        """
+
 
 class FileBlobs:
     """One file a blob: `<folder>/<2 digits>/<62 digits>`, readable by its owner only."""
@@ -77,6 +82,28 @@ class FileBlobs:
             raise KeyError(sha256) from None
         except OSError as error:
             raise _to_unavailable(error) from error
+
+    async def remove(self, sha256: str) -> bool:
+        if not _SHA256.fullmatch(sha256):
+            return False
+        try:
+            return await asyncio.to_thread(self._remove, self._find(sha256))
+        except OSError as error:
+            raise _to_unavailable(error) from error
+
+    def _remove(self, place: Path) -> bool:
+        # Taken away first and looked at then: who keeps it anew meanwhile puts a file of its own in the place.
+        aside = self._folder / "incoming" / uuid.uuid4().hex
+        aside.parent.mkdir(exist_ok=True, mode=0o700)
+        try:
+            place.replace(aside)
+        except FileNotFoundError:
+            return False
+        if time.time() - aside.stat().st_mtime < _LEFT_OVER_S:
+            aside.replace(place)
+            return False
+        aside.unlink()
+        return True
 
     def _find(self, sha256: str) -> Path:
         return self._folder / sha256[:2] / sha256[2:]

@@ -11,11 +11,17 @@ from gateway.store.missing import dismiss_gaps
 from gateway.store.numbering import Numbering, reserve
 from gateway.store.plan import Plan, Row, Statement, ask_for, is_in, put
 from gateway.store.rows import Target
-from gateway.store.settling import DISMISS, HOLD_COMPLAINTS, LET_NEXT_GO
-from gateway.store.tables import duties, inbox
+from gateway.store.settling import DISMISS, HOLD_COMPLAINTS, LET_NEXT_GO, seal_detail
+from gateway.store.tables import duties, envelopes, inbox
+from gateway.store.vault import Vault
 
 _ENVELOPES = Statement(
-    select(inbox.c.id, inbox.c.state, inbox.c.receipt).where(is_in(inbox.c.id, "ids")).with_for_update(), ("ids",)
+    select(inbox.c.id, inbox.c.state, inbox.c.receipt)
+    # One that is forgotten can be neither released nor read.
+    .join_from(inbox, envelopes, envelopes.c.id == inbox.c.id)
+    .where(is_in(inbox.c.id, "ids"))
+    .with_for_update(of=inbox),
+    ("ids",),
 )
 _DUTIES = Statement(
     select(
@@ -40,7 +46,7 @@ _RELEASE_ENVELOPE = Statement(
         lease_until_ms=0,
         attempts=0,
         code="",
-        detail="",
+        detail=b"",
     ),
     ("now", "at_id"),
 )
@@ -95,18 +101,18 @@ def release(ids: Sequence[str], by: str, now: Millis, numbering: Numbering) -> P
     return [subject_id in released for subject_id in ids]
 
 
-def dismiss(ids: Sequence[str], why: str, by: str, now: Millis) -> Plan[list[bool]]:
+def dismiss(vault: Vault, ids: Sequence[str], why: str, by: str, now: Millis) -> Plan[list[bool]]:
     """Set-aside envelopes, duties that are parked or wait unclaimed, and gaps. The reason stays in the history."""
     envelope_rows, duty_rows = yield from _find(ids)
     note = f"by {by}: {why}"
     dismissed: dict[str, Row] = {}
     for envelope_id, state, _ in envelope_rows:
         if state == EnvelopeState.SET_ASIDE:
-            yield from put(_DISMISS_ENVELOPE, [(now, why, envelope_id)])
+            yield from put(_DISMISS_ENVELOPE, [(now, seal_detail(vault, envelope_id, why, now), envelope_id)])
             dismissed[envelope_id] = (now, "envelope", envelope_id, "envelope.dismissed", state, "dismissed", note)
     for duty_id, state, lease_until_ms, complaint_id, target, instance in duty_rows:
         if (DutyState(state), DutyState.DISMISSED) in DUTY_MOVES and lease_until_ms <= now:
-            yield from put(DISMISS, [(now, "dismissed_by_person", why, duty_id)])
+            yield from put(DISMISS, [(now, "dismissed_by_person", seal_detail(vault, duty_id, why, now), duty_id)])
             dismissed[duty_id] = (now, "duty", duty_id, "duty.dismissed", state, "dismissed", note)
             if target == Target.SYSTEM:
                 yield from ask_for(HOLD_COMPLAINTS, [complaint_id])

@@ -22,6 +22,8 @@ from gateway.store.sqlite_connection import create_file, find_path
 from gateway.store.tables import REVISION
 
 SCRIPTS = "gateway.store:migrations"
+FIRST_REVISION = "0010"
+"""Of the first release. What was begun before it cannot be brought forward."""
 
 
 def migrate(url: str, password: Secret | None = None) -> None:
@@ -60,13 +62,9 @@ def upgrade(connection: Connection) -> str:
     config.set_main_option("script_location", SCRIPTS)
     scripts = ScriptDirectory.from_config(config)
     current = _read_revision(connection)
+    _refuse_before_release(current)
     if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
         raise SchemaMismatch(_say_newer(current))
-    if current is not None and not inspect(connection).has_table("numbering"):
-        raise SchemaMismatch(
-            "the database was begun by a version before the first release and cannot be brought forward; "
-            "keep it aside and let the gateway begin a new one"
-        )
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     return str(getattr(scripts.get_revision("head").module, "serves", REVISION))
@@ -100,12 +98,21 @@ def judge_revision(current: str | None, serves: str | None = None) -> None:
     """
     if current is None:
         raise SchemaMismatch("there is no database yet; run `huiyin migrate`")
+    _refuse_before_release(current)
     if current < REVISION:
         raise SchemaMismatch(
             f"the database is at version {current}, this program needs {REVISION}; run `huiyin migrate`"
         )
     if (serves or current) > REVISION:
         raise SchemaMismatch(_say_newer(current))
+
+
+def _refuse_before_release(current: str | None) -> None:
+    if current is not None and current < FIRST_REVISION:
+        raise SchemaMismatch(
+            "the database was begun by a version before the first release and cannot be brought forward; "
+            "keep it aside and let the gateway begin a new one"
+        )
 
 
 def _say_newer(current: str) -> str:

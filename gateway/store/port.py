@@ -12,14 +12,17 @@ from gateway.contract.clock import Millis
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
-from gateway.store.chain import Days, DaySum, Head, Move, Seal, Sealed, Sealing, Tally
+from gateway.store.chain import Days, DaySum, Head, Move, Seal, Sealed, Sealing, Signer, Tally
 from gateway.store.rows import (
     AlarmCall,
     Balance,
     Deadlines,
     Duty,
+    Found,
     InboxItem,
+    KeptMonth,
     Missing,
+    MonthKey,
     Moved,
     NewDuty,
     Parked,
@@ -126,7 +129,7 @@ class Store(Protocol):
         """When the last envelope of this thread came in; None if none ever did."""
 
     async def count_sent(self, address: bytes, instance: str, since: Millis) -> int:
-        """Notices done to this address (`NewDuty.address`) by this notice instance since then, of all complaints."""
+        """Notices done to this address (`Duty.address`) by this notice instance since then, of all complaints."""
 
     async def find_sent(self, reference: str) -> Duty | None:
         """The notice to a customer that was done under this reference and has not been found undelivered."""
@@ -140,11 +143,14 @@ class Store(Protocol):
         """
 
     async def owe(self, receipt: Receipt, owed: Sequence[NewDuty], now: Millis) -> bool:
-        """New notices about the complaint's current version. False: there is no such complaint."""
+        """New notices about the complaint's current version. False: there is no such complaint, or it is forgotten."""
 
     # --- people ----------------------------------------------------------------------------------------------------
 
     async def trace(self, receipt: Receipt) -> Trace | None: ...
+
+    async def find(self, values: Sequence[str]) -> Sequence[Found]:
+        """Complaints that were registered as `found_by` any of these, the latest first."""
 
     async def find_matter(self, channel: str, thread: str, *, sequential: bool = False) -> Receipt | None:
         """The latest matter of a thread, open or not. `sequential` as in the thread."""
@@ -153,7 +159,9 @@ class Store(Protocol):
         """One envelope with its context, claim 0: for a dry run or a replay. `earlier` are all others registered."""
 
     async def find_kept(self, channel: str, since: Millis, until: Millis, after_id: str, limit: int) -> Sequence[str]:
-        """Envelope ids of a channel (all channels if empty) received in [since, until), in order, page by page."""
+        """Envelope ids of a channel (all channels if empty) received in [since, until) and not forgotten, in order, page
+        by page.
+        """
 
     async def count_states(self, ids: Sequence[str]) -> Mapping[EnvelopeState, int]:
         """How many of these envelopes are in which state; a state with none counts 0."""
@@ -174,6 +182,15 @@ class Store(Protocol):
     async def reread(self, result: Registered, now: Millis) -> bool:
         """Commit a new complaint version made by a replay (result.item.claim is 0), compare-and-set on the version."""
 
+    async def read_month_keys(self) -> Sequence[MonthKey]:
+        """The keys that seal, in order. The first, without a month, marks what is found by its value."""
+
+    async def rewrap_keys(self) -> int:
+        """Seal them with the newest master key of the keyring, which is read anew. Returns how many were not."""
+
+    async def sign_again(self, signer: Signer) -> str:
+        """The head of the chain, with the newest key. What is wrong with the signature it has; empty: nothing."""
+
     async def skip_numbers(self) -> None:
         """After a restore from a backup: receipts given since it was made are not given again."""
 
@@ -184,6 +201,29 @@ class Store(Protocol):
 
     async def totals(self) -> Sequence[Standing]:
         """The same over finished states too (may be slow): for `huiyin stats` and the conservation check."""
+
+    # --- growth ----------------------------------------------------------------------------------------------------
+
+    async def make_months(self, now: Millis) -> Sequence[str]:
+        """Room for the months ahead, where the engine keeps each in a place of its own. Returns the months that were
+        made; nearly always none.
+        """
+
+    async def find_months(self, before: str) -> Sequence[str]:
+        """The months before this one (as `2026-11`, UTC) of which something is kept, oldest first."""
+
+    async def look_at_month(self, month: str) -> KeptMonth:
+        """How much there is of it, and what holds it. Costs as much as the month is large."""
+
+    async def find_files(self, month: str, after: str, limit: int) -> Sequence[str]:
+        """SHA-256 of the collected files that complaints of this month have and those of no other month, in order, page
+        by page.
+        """
+
+    async def forget(self, month: KeptMonth, by: str, now: Millis) -> Mapping[str, int]:
+        """What customers said in this month goes, for ever; the history says so. In many short transactions: one that was
+        broken off is taken up by calling this again. Returns what holds the month; empty: it is forgotten.
+        """
 
     # --- audit -----------------------------------------------------------------------------------------------------
 

@@ -46,8 +46,9 @@ READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 """One snapshot for the whole Plan."""
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
-_COLLISIONS = frozenset({"40001", "40P01", "23505"})
-"""serialization_failure, deadlock_detected, unique_violation: another node was quicker; run again, it shows."""
+_COLLISIONS = frozenset({"40001", "40P01", "23505", "42P07"})
+"""serialization_failure, deadlock_detected, unique_violation, duplicate_table: another node was quicker; run again, it
+shows."""
 _BUSY = frozenset({"55P03", "57014"})
 """lock_not_available, query_canceled (statement_timeout)."""
 _AWAY_CLASSES = frozenset({"08", "28", "3D", "53", "57", "58", "XX"})

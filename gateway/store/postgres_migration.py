@@ -5,6 +5,7 @@ The functions without `async` may be called anywhere; they do their work in a th
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,8 +17,10 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from config.secret import Secret
+from gateway.contract.clock import Millis
 from gateway.store import migrate as steps
 from gateway.store import postgres_connection as postgres
+from gateway.store.months import FIND_MISSING, make_partition, months_from, name_partitions
 from gateway.store.port import SchemaMismatch, StoreUnavailable
 from gateway.store.postgres_connection import Address, connect, find_address, is_away, say_away
 from gateway.store.tables import REVISION
@@ -31,7 +34,7 @@ _SERVES = "serves huiyin "
 
 
 def migrate(url: str, password: Secret | None) -> None:
-    """See `gateway.store.migrate.migrate`. A newer database that still serves this program is left as it is."""
+    """See `gateway.store.migrate.migrate`. Makes the partitions of the months ahead as well. A newer database that still serves this program is left as it is."""
     _run(_migrate(find_address(url, password)))
 
 
@@ -92,6 +95,10 @@ def _upgrade(connection: Connection) -> None:
     if not re.fullmatch(r"\w+", serves):
         raise ValueError(f"a step says that it serves {serves!r}, which is no revision")
     connection.execute(text(f"COMMENT ON TABLE alembic_version IS '{_SERVES}{serves}'"))
+    wanted = name_partitions(months_from(Millis(time.time_ns() // 1_000_000)))
+    for name in connection.exec_driver_sql(FIND_MISSING, (list(wanted),)).scalars().all():
+        for statement in make_partition(name, *wanted[name]):
+            connection.exec_driver_sql(statement)
 
 
 async def _with_connection(address: Address, ask: Callable[[postgres.Connection], Coroutine[Any, Any, T]]) -> T:

@@ -1,7 +1,8 @@
 """The inbox: claiming envelopes fairly, and turning them into complaint versions with all their duties."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Integer, bindparam, exists, func, or_, select, update
 
@@ -9,13 +10,15 @@ from gateway.contract.clock import Millis
 from gateway.contract.envelope import LENT_LIMIT_S, Envelope
 from gateway.contract.ports import Event
 from gateway.states import DutyState, EnvelopeState
-from gateway.store.accepting import WRITE_HISTORY, hash_key
-from gateway.store.heads import COLUMNS, read_envelope
+from gateway.store.accepting import WRITE_HISTORY, mark_key
+from gateway.store.finding import note_marks
+from gateway.store.heads import FACTS, read_envelope, read_said
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.promising import note_deadlines
 from gateway.store.rows import InboxItem, Lender, Moved, Registered, Target
-from gateway.store.settling import OWE, make_duty_row, note_birth
-from gateway.store.tables import complaint_versions, complaints, duties, envelopes, inbox, lenders
+from gateway.store.settling import OWE, make_duty_row, note_birth, seal_detail, seal_document
+from gateway.store.tables import complaint_versions, complaints, duties, inbox, lenders
+from gateway.store.vault import CLOSED, Erased, Tampered, Vault
 
 _ACCEPTED = inbox.c.state == word(EnvelopeState.ACCEPTED)
 _older = inbox.alias("older")
@@ -64,24 +67,20 @@ _ITEMS = Statement(
         inbox.c.number,
         inbox.c.state,
         inbox.c.code,
-        *COLUMNS,
-    )
-    .join_from(inbox, envelopes, envelopes.c.id == inbox.c.id)
-    .where(is_in(inbox.c.id, "ids")),
+        *FACTS,
+    ).where(is_in(inbox.c.id, "ids")),
     ("ids",),
 )
 _EARLIER = Statement(
-    select(complaints.c.number, envelopes.c.id, *COLUMNS)
-    .join_from(complaints, complaint_versions, complaint_versions.c.complaint_id == complaints.c.id)
-    .join(envelopes, envelopes.c.id == complaint_versions.c.envelope_id)
-    .join(inbox, inbox.c.id == complaint_versions.c.envelope_id)
-    .where(is_in(complaints.c.number, "numbers"), complaint_versions.c.event != word(Event.REREAD))
-    .order_by(complaints.c.number, inbox.c.part),
-    ("numbers",),
+    select(inbox.c.number, inbox.c.id, *FACTS)
+    .join_from(complaint_versions, inbox, inbox.c.id == complaint_versions.c.envelope_id)
+    .where(is_in(complaint_versions.c.complaint_id, "ids"), complaint_versions.c.event != word(Event.REREAD))
+    .order_by(inbox.c.number, inbox.c.part),
+    ("ids",),
 )
 LENDERS = Statement(
-    select(*COLUMNS)
-    .join_from(lenders, envelopes, envelopes.c.id == lenders.c.envelope_id)
+    select(inbox.c.id, *FACTS)
+    .join_from(lenders, inbox, inbox.c.id == lenders.c.envelope_id)
     .where(is_in(lenders.c.key, "threads"), lenders.c.received_ms >= bindparam("since"))
     .order_by(lenders.c.received_ms, lenders.c.envelope_id),
     ("threads", "since"),
@@ -150,8 +149,8 @@ _EVENTS = {
 # --- claim ---------------------------------------------------------------------------------------------------------
 
 
-def claim_inbox(limit: int, now: Millis, lease_ms: int) -> Plan[list[InboxItem]]:
-    """An equal share for every channel at work; what one leaves over goes to the others."""
+def claim_inbox(vault: Vault, limit: int, now: Millis, lease_ms: int) -> Plan[list[InboxItem]]:
+    """An equal share for every channel at work; what one leaves over goes to the others. What does not open is set aside."""
     channels = [row[0] for row in (yield Ask(CHANNELS_AT_WORK))]
     if not channels:
         return []
@@ -167,50 +166,91 @@ def claim_inbox(limit: int, now: Millis, lease_ms: int) -> Plan[list[InboxItem]]
     ready = sorted(row[1:] for row in in_turn)
     ids = [row[1] for row in ready]
     yield from put(_CLAIM, [(now + lease_ms, envelope_id) for envelope_id in ids])
-    return (yield from read_items(ids))
+    items, closed = yield from _read_items(vault, ids)
+    yield from _set_closed_aside(vault, closed, now)
+    return items
 
 
-def read_items(ids: Sequence[str], *, claimed: bool = True) -> Plan[list[InboxItem]]:
-    """Envelopes with their context, in the order of `ids`; unknown ids are left out."""
+def read_item(vault: Vault, envelope_id: str) -> Plan[InboxItem | None]:
+    """One envelope with its context, claim 0. Raises as Vault.unseal does."""
+    items, closed = yield from _read_items(vault, [envelope_id])
+    for error in closed.values():
+        raise error
+    return replace(items[0], claim=0) if items else None
+
+
+def _read_items(vault: Vault, ids: Sequence[str]) -> Plan[tuple[list[InboxItem], dict[str, Exception]]]:
+    """Envelopes with their context, in the order of `ids`, and those that do not open; what is unknown or forgotten is
+    left out.
+    """
     rows = {row[0]: row for row in (yield from ask_for(_ITEMS, ids))}
     numbers = [row[4] for row in rows.values() if row[4] is not None]
     known = {row[0]: row[1:] for row in (yield from ask_for(_COMPLAINTS, numbers))}
-    earlier: dict[int, list[tuple[str, Envelope]]] = {}
-    for number, envelope_id, *columns in (yield from ask_for(_EARLIER, list(known))):
-        earlier.setdefault(number, []).append((envelope_id, read_envelope(*columns)))
-    read = {envelope_id: read_envelope(*row[7:]) for envelope_id, row in rows.items()}
-    lending = yield from _find_lenders([*read.values(), *(kept for group in earlier.values() for _, kept in group)])
+    before = yield from ask_for(_EARLIER, [complaint_id for complaint_id, _ in known.values()])
+    said = yield from read_said({*rows, *(row[1] for row in before)})
+    kept: dict[int, list[Row]] = {}
+    for number, *facts in before:
+        kept.setdefault(number, []).append(tuple(facts))
+    closed: dict[str, Exception] = {}
+    opened: dict[str, tuple[Envelope, list[Envelope]]] = {}
+    for envelope_id, row in rows.items():
+        if envelope_id not in said:
+            continue
+        others = [each for each in kept.get(row[4], ()) if each[0] != envelope_id and each[0] in said]
+        try:
+            opened[envelope_id] = (
+                read_envelope(vault, envelope_id, row[7:], said[envelope_id]),
+                [read_envelope(vault, each, facts, said[each]) for each, *facts in others],
+            )
+        except (Erased, Tampered) as error:
+            closed[envelope_id] = error
+    lending = yield from _find_lenders(vault, [each for own, others in opened.values() for each in (own, *others)])
     items = []
-    for envelope_id, claim, attempts, receipt, number, state, code, *_ in (rows[i] for i in ids if i in rows):
+    for envelope_id, claim, attempts, receipt, number, state, code, *_ in (rows[i] for i in ids if i in opened):
         complaint_id, version = known.get(number, (None, 0))
-        envelope = read[envelope_id]
-        others = [kept for kept_id, kept in earlier.get(number, ()) if kept_id != envelope_id]
-        places = {(one.channel, one.thread.key) for one in (envelope, *others) if one.thread}
+        envelope, earlier = opened[envelope_id]
+        places = {(one.channel, one.thread.key) for one in (envelope, *earlier) if one.thread}
         items.append(
             InboxItem(
                 id=envelope_id,
-                claim=claim if claimed else 0,
+                claim=claim,
                 attempts=attempts,
                 receipt=receipt,
                 number=number,
                 envelope=envelope,
                 complaint_id=complaint_id,
                 version=version,
-                earlier=others,
+                earlier=earlier,
                 lenders=[lender for lender in lending if (lender.channel, lender.thread) in places],
                 state=EnvelopeState(state),
                 code=code,
             )
         )
-    return items
+    return items, closed
 
 
-def _find_lenders(reading: Sequence[Envelope]) -> Plan[list[Lender]]:
+def _set_closed_aside(vault: Vault, closed: Mapping[str, Exception], now: Millis) -> Plan[None]:
+    """A row that was tampered with must not hold up its neighbours."""
+    moves = [
+        (EnvelopeState.SET_ASIDE.value, now, CLOSED, seal_detail(vault, each, str(error), now), each)
+        for each, error in closed.items()
+    ]
+    yield from put(_MOVE, moves)
+    notes = [(now, "envelope", each, "envelope.set_aside", "accepted", "set_aside", CLOSED) for each in closed]
+    yield from put(WRITE_HISTORY, notes)
+
+
+def _find_lenders(vault: Vault, reading: Sequence[Envelope]) -> Plan[list[Lender]]:
     """Those that may lend to one of these; a few more, where another of them is much older."""
-    threads = {hash_key(envelope.channel, envelope.thread.key) for envelope in reading if envelope.thread}
+    threads = {mark_key(vault, envelope.channel, envelope.thread.key) for envelope in reading if envelope.thread}
     since = min((envelope.received_at for envelope in reading), default=0) - LENT_LIMIT_S * 1000
     rows = yield from ask_for(LENDERS, list(threads), since)
-    kept = [read_envelope(*row) for row in rows]
+    said = yield from read_said([row[0] for row in rows])
+    kept = []
+    for envelope_id, *facts in rows:
+        with suppress(Erased, Tampered):  # its hints are lost; what they were lent to is not
+            if envelope_id in said:
+                kept.append(read_envelope(vault, envelope_id, facts, said[envelope_id]))
     return [Lender(one.channel, one.thread.key, one.received_at, one.hints) for one in kept if one.thread]
 
 
@@ -221,7 +261,9 @@ def _find_lenders(reading: Sequence[Envelope]) -> Plan[list[Lender]]:
 class _Changes:
     """The rows of one batch, gathered so that each statement runs once for all of them."""
 
+    vault: Vault
     now: Millis
+    found_by: list[tuple[int, Sequence[str]]] = field(default_factory=list)
     moves: list[Row] = field(default_factory=list)
     given_back: list[Row] = field(default_factory=list)
     dropped: list[Row] = field(default_factory=list)
@@ -240,12 +282,12 @@ _Current = dict[int, tuple[str, int]]
 """Number of the receipt -> (complaint id, version)."""
 
 
-def register(results: Sequence[Registered | Moved], now: Millis) -> Plan[list[bool]]:
+def register(vault: Vault, results: Sequence[Registered | Moved], now: Millis) -> Plan[list[bool]]:
     """See Store.register. What was claimed and lost only its version becomes claimable again at once."""
     held_claims = {row[0]: row[1:] for row in (yield from ask_for(_CLAIMS, [result.item.id for result in results]))}
     registered = [result for result in results if isinstance(result, Registered)]
     current, busy = yield from _read_current(registered)
-    changes = _Changes(now)
+    changes = _Changes(vault, now)
     kept = []
     for result in results:
         claim, code = held_claims.pop(result.item.id, (None, ""))
@@ -269,10 +311,10 @@ def register(results: Sequence[Registered | Moved], now: Millis) -> Plan[list[bo
     return kept
 
 
-def reread(result: Registered, now: Millis) -> Plan[bool]:
+def reread(vault: Vault, result: Registered, now: Millis) -> Plan[bool]:
     """See Store.reread: the envelope stays where it is."""
     current, busy = yield from _read_current([result])
-    changes = _Changes(now)
+    changes = _Changes(vault, now)
     if result.item.number not in current:
         return False
     if not _add_version(changes, result, current, busy):
@@ -305,19 +347,21 @@ def _add_version(changes: _Changes, result: Registered, current: _Current, busy:
         )
     else:
         changes.changed.append((result.version, *facts, now, complaint_id))
-    changes.versions.append((complaint_id, result.version, result.event.value, now, result.item.id, result.document))
+    document = seal_document(changes.vault, complaint_id, result.version, result.document, now)
+    changes.versions.append((complaint_id, result.version, result.event.value, now, result.item.id, document))
     before, after = str(version) if version else "", str(result.version)
     changes.note("complaint", complaint_id, _EVENTS[result.event], before, after, result.item.id)
-    owed = list(_owe(result, receipt, now, busy))
+    owed = list(_owe(changes.vault, result, receipt, now, busy))
     changes.duties += owed
     if result.decide_ms is not None and result.event is not Event.REREAD:
         changes.deadlines.append((complaint_id, result.item.envelope.channel, result.decide_ms, None))
     changes.history += [note_birth(row, now) for row in owed]
+    changes.found_by.append((number, result.found_by))
     current[number] = (complaint_id, result.version)
     return True
 
 
-def _owe(result: Registered, receipt: str, now: Millis, busy: set[tuple[str, str]]) -> Iterable[Row]:
+def _owe(vault: Vault, result: Registered, receipt: str, now: Millis, busy: set[tuple[str, str]]) -> Iterable[Row]:
     for duty in result.duties:
         held = False
         if duty.target is Target.SYSTEM:
@@ -325,6 +369,7 @@ def _owe(result: Registered, receipt: str, now: Millis, busy: set[tuple[str, str
             held = at in busy
             busy.add(at)
         yield make_duty_row(
+            vault,
             duty,
             complaint_id=result.complaint_id,
             receipt=receipt,
@@ -338,13 +383,14 @@ def _owe(result: Registered, receipt: str, now: Millis, busy: set[tuple[str, str
 def _move(
     changes: _Changes, item: InboxItem, state: EnvelopeState, code: str, detail: str, due_ms: int, last_code: str
 ) -> None:
+    sealed = seal_detail(changes.vault, item.id, detail, changes.now)
     if state is EnvelopeState.ACCEPTED:
-        changes.given_back.append((due_ms, code, detail, item.id))
+        changes.given_back.append((due_ms, code, sealed, item.id))
         if code != last_code:
             # Not one row per attempt: an envelope may be given back for days.
             changes.note("envelope", item.id, "envelope.later", "accepted", "accepted", code)
         return
-    changes.moves.append((state.value, changes.now, code, detail, item.id))
+    changes.moves.append((state.value, changes.now, code, sealed, item.id))
     changes.note("envelope", item.id, f"envelope.{state.value}", "accepted", state.value, code)
 
 
@@ -357,4 +403,5 @@ def _write(changes: _Changes) -> Plan[None]:
     yield from put(_KEEP_VERSION, changes.versions)
     yield from put(OWE, changes.duties)
     yield from note_deadlines(changes.deadlines)
+    yield from note_marks(changes.vault, changes.found_by, changes.now)
     yield from put(WRITE_HISTORY, changes.history)

@@ -61,7 +61,7 @@ class NewDuty:
     an attachment.
 
     `to` is JSON: a notice's address with the ways after it (`stages/ways.py`), what to fetch (`stages/collect.py`), else
-    empty. `address` is the digest of the address, for notices to customers (`digest_address`).
+    empty. `address` is the digest of the address, for notices to customers (`digest_address`); the store keeps its mark.
     `due_ms` is when it may first be tried.
     """
 
@@ -78,7 +78,8 @@ class NewDuty:
 class Registered:
     """One claimed inbox item turned into a complaint version. Committed as a whole or not at all.
 
-    `decide_ms`: by when it must be decided; None where nothing has to be (praise, a suggestion).
+    `decide_ms`: by when it must be decided; None where nothing has to be (praise, a suggestion). `found_by`: what it is
+    found again by (see `Store.find`).
     """
 
     item: InboxItem
@@ -92,6 +93,7 @@ class Registered:
     document: bytes
     duties: Sequence[NewDuty] = ()
     decide_ms: int | None = None
+    found_by: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +172,8 @@ class HistoryRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvelopeFacts:
+    """Of one that is forgotten, what its bytes and its head told is empty."""
+
     id: str
     channel: str
     adapter: str
@@ -183,6 +187,7 @@ class EnvelopeFacts:
     state: EnvelopeState
     code: str
     detail: str
+    forgotten: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +212,8 @@ class DutyFacts:
 class Trace:
     """The whole life of one receipt. `versions` are (version, event, at, complaint JSON), oldest first.
 
-    `tickets` maps a system instance to its number.
+    `tickets` maps a system instance to its number. `forgotten`: what was said is no longer kept (see
+    `store.forgetting`); what was done is told all the same.
     """
 
     receipt: Receipt
@@ -217,6 +223,29 @@ class Trace:
     duties: Sequence[DutyFacts]
     tickets: dict[str, str] = field(default_factory=dict)
     history: Sequence[HistoryRow] = ()
+    forgotten: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A complaint of a person that was looked for."""
+
+    receipt: Receipt
+    channel: str
+    kind: Kind
+    level: Level
+    created_ms: Millis
+    changed_ms: Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthKey:
+    """A key that seals what is written in one month (UTC, like 2026-11), itself sealed by a version of the master key."""
+
+    month: str
+    version: int
+    made_ms: Millis
+    destroyed_ms: Millis | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +275,16 @@ class Standing:
     state: str
     count: int
     oldest_ms: Millis | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptMonth:
+    """A month of which something is kept. `holds`: what of it is unfinished, in words, and how much; then it stays."""
+
+    name: str
+    envelopes: int
+    complaints: int
+    holds: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,11 +41,13 @@ from gateway.store.tables import (
     envelopes,
     heard,
     history,
+    inbox,
     late_rows,
     seals,
     sums,
     tallies,
 )
+from gateway.store.vault import Vault
 
 LATE_BLOCKS = 2_000
 """How many blocks more the gaps of one are watched for rows that become visible late. No time: clocks jump."""
@@ -65,14 +67,14 @@ _MOVES = (
         history.c.before,
         history.c.after,
         history.c.detail,
-        func.coalesce(envelopes.c.channel, complaints.c.channel, _of_duty.c.channel),
-        func.coalesce(envelopes.c.received_ms, duties.c.created_ms),
+        func.coalesce(inbox.c.channel, complaints.c.channel, _of_duty.c.channel),
+        func.coalesce(inbox.c.received_ms, duties.c.created_ms),
         duties.c.target,
         duties.c.instance,
         late_rows.c.block,
     )
     .select_from(history)
-    .outerjoin(envelopes, and_(history.c.subject == word("envelope"), envelopes.c.id == history.c.subject_id))
+    .outerjoin(inbox, and_(history.c.subject == word("envelope"), inbox.c.id == history.c.subject_id))
     .outerjoin(complaints, and_(history.c.subject == word("complaint"), complaints.c.id == history.c.subject_id))
     .outerjoin(duties, and_(history.c.subject == word("duty"), duties.c.id == history.c.subject_id))
     .outerjoin(_of_duty, _of_duty.c.id == duties.c.complaint_id)
@@ -160,7 +162,7 @@ def read_newest() -> Plan[int]:
     return int((yield Ask(_NEWEST))[0][0] or 0)
 
 
-def prepare(upto: int, sealing: Sealing, now: Millis) -> Plan[Prepared | Sealed]:
+def prepare(vault: Vault, upto: int, sealing: Sealing, now: Millis) -> Plan[Prepared | Sealed]:
     """The next block, of rows up to `upto`, or the sum of a day that is over. A Sealed where there is nothing to do."""
     head = yield from read_head()
     if head is None:
@@ -197,7 +199,7 @@ def prepare(upto: int, sealing: Sealing, now: Millis) -> Plan[Prepared | Sealed]
         rows=head.rows + len(rows) + len(late),
         counts=to_json(counts, sort=True).decode(),
     )
-    numbers = yield from _find_numbers([*rows, *late], sealing)
+    numbers = yield from _find_numbers(vault, [*rows, *late], sealing)
     return Prepared(head, _sign(after, sealing.signer), seal, None, rows, late, numbers)
 
 
@@ -221,6 +223,17 @@ def append(prepared: Prepared, sealing: Sealing, now: Millis) -> Plan[bool]:
     yield from _hear(moves)
     yield from note_numbers(prepared.numbers, now)
     return True
+
+
+def sign_again(signer: Signer) -> Plan[str]:
+    """The head, signed with the newest key. What is wrong with the signature it has, if anything; then it stays."""
+    found = yield Ask(_HEAD_TO_MOVE)
+    if found:
+        head = Head(*found[0])
+        if fault := signer.find_fault(head.to_message(), head.signature):
+            return f"the head of the chain {fault}"
+        yield from put(_MOVE_HEAD, [astuple(_sign(head, signer))])
+    return ""
 
 
 def read_head() -> Plan[Head | None]:
@@ -298,7 +311,7 @@ def _find_late(head: Head) -> Plan[list[Move]]:
     return [fresh[seq] for seq in sorted(fresh)[:LATE_ROWS]]
 
 
-def _find_numbers(moves: Sequence[Move], sealing: Sealing) -> Plan[list[Numbered]]:
+def _find_numbers(vault: Vault, moves: Sequence[Move], sealing: Sealing) -> Plan[list[Numbered]]:
     """Of what was accepted on channels whose source counts."""
     channels = {
         move.subject_id: move.channel
@@ -308,7 +321,7 @@ def _find_numbers(moves: Sequence[Move], sealing: Sealing) -> Plan[list[Numbered
     numbers = []
     for envelope_id, head in (yield from ask_for(_HEADS, list(channels))):
         channel = channels[envelope_id] or ""
-        found = sealing.find_number[channel](read_source_key(head))
+        found = sealing.find_number[channel](read_source_key(vault, envelope_id, head))
         if found is not None:
             numbers.append(Numbered(channel, found.stream, found.number))
     return numbers

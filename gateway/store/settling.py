@@ -14,6 +14,7 @@ from gateway.store.accepting import WRITE_HISTORY
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.rows import Duty, NewDuty, Settled, Target
 from gateway.store.tables import complaint_versions, complaints, duties, tickets
+from gateway.store.vault import CLOSED, Erased, Tampered, Vault
 
 WAITING = duties.c.state == word(DutyState.WAITING)
 PARKED = duties.c.state == word(DutyState.PARKED)
@@ -63,21 +64,30 @@ _DUTIES = Statement(
         tickets.c.ticket,
         duties.c.created_ms,
         duties.c.address,
-        complaint_versions.c.document,
     )
     .select_from(
-        duties.join(
-            complaint_versions,
-            and_(
-                complaint_versions.c.complaint_id == duties.c.complaint_id,
-                complaint_versions.c.version == duties.c.version,
-            ),
-        ).outerjoin(
+        duties.outerjoin(
             tickets, and_(tickets.c.complaint_id == duties.c.complaint_id, tickets.c.instance == duties.c.instance)
         )
     )
     .where(is_in(duties.c.id, "ids")),
     ("ids",),
+)
+_DOCUMENTS = Statement(
+    select(duties.c.id, complaint_versions.c.document)
+    .join_from(
+        duties,
+        complaint_versions,
+        and_(
+            complaint_versions.c.complaint_id == duties.c.complaint_id,
+            complaint_versions.c.version == duties.c.version,
+        ),
+    )
+    # Known by the duties; said, so that PostgreSQL opens no other partitions.
+    .where(
+        is_in(duties.c.id, "ids"), complaint_versions.c.complaint_id.between(bindparam("oldest"), bindparam("newest"))
+    ),
+    ("ids", "oldest", "newest"),
 )
 _CLAIMS = Statement(
     select(duties.c.id, duties.c.claim, duties.c.code, duties.c.uncertain)
@@ -167,19 +177,45 @@ DISMISS = Statement(
 )
 
 
-def claim_duties(target: Target, instance: str, limit: int, now: Millis, lease_ms: int) -> Plan[list[Duty]]:
+def claim_duties(
+    vault: Vault, target: Target, instance: str, limit: int, now: Millis, lease_ms: int
+) -> Plan[list[Duty]]:
+    """What does not open is parked: a row that was tampered with must not hold up its neighbours."""
     ids = [row[1] for row in (yield Ask(READY, (target.value, instance, now, limit)))]
     yield from put(_CLAIM, [(now + lease_ms, duty_id) for duty_id in ids])
-    return (yield from read_duties(ids))
+    found = yield from _read_duties(vault, ids)
+    closed = {duty_id: error for duty_id, error in found.items() if not isinstance(error, Duty)}
+    state = DutyState.PARKED.value
+    details = {duty_id: seal_detail(vault, duty_id, str(error), now) for duty_id, error in closed.items()}
+    yield from put(_SETTLE, [(state, now, now, False, CLOSED, details[each], "", None, each) for each in closed])
+    yield from put(WRITE_HISTORY, [(now, "duty", each, "duty.parked", "waiting", state, CLOSED) for each in closed])
+    return [duty for duty in found.values() if isinstance(duty, Duty)]
 
 
-def read_duties(ids: Sequence[str]) -> Plan[list[Duty]]:
-    """In the order of `ids`, which must exist."""
+def read_duty(vault: Vault, duty_id: str) -> Plan[Duty | None]:
+    """None where it is forgotten. Raises as Vault.unseal does."""
+    found = (yield from _read_duties(vault, [duty_id])).get(duty_id)
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def _read_duties(vault: Vault, ids: Sequence[str]) -> Plan[dict[str, Duty | Exception]]:
+    """In the order of `ids`; what is forgotten is left out."""
     rows = {row[0]: row for row in (yield from ask_for(_DUTIES, ids))}
-    return [_read_duty(rows[duty_id]) for duty_id in ids]
+    complaint_ids = sorted(row[7] for row in rows.values()) or [""]
+    documents: dict[str, bytes] = dict((yield from ask_for(_DOCUMENTS, ids, complaint_ids[0], complaint_ids[-1])))
+    found: dict[str, Duty | Exception] = {}
+    for duty_id in ids:
+        if duty_id in documents:
+            try:
+                found[duty_id] = _read_duty(vault, rows[duty_id], documents[duty_id])
+            except (Erased, Tampered) as error:
+                found[duty_id] = error
+    return found
 
 
-def _read_duty(row: Row) -> Duty:
+def _read_duty(vault: Vault, row: Row, document: bytes) -> Duty:
     return Duty(
         id=row[0],
         claim=row[1],
@@ -187,7 +223,7 @@ def _read_duty(row: Row) -> Duty:
         instance=row[3],
         step=row[4],
         event=Event(row[5]),
-        to=row[6],
+        to=vault.unseal_text(row[6], f"to/{row[0]}"),
         complaint_id=row[7],
         receipt=Receipt(row[8]),
         version=row[9],
@@ -197,16 +233,17 @@ def _read_duty(row: Row) -> Duty:
         ticket=row[13],
         created_ms=row[14],
         address=row[15],
-        document=row[16],
+        document=unseal_document(vault, row[7], row[9], document),
     )
 
 
 def make_duty_row(
-    duty: NewDuty, *, complaint_id: str, receipt: str, version: int, level: Level, held: bool, now: Millis
+    vault: Vault, duty: NewDuty, *, complaint_id: str, receipt: str, version: int, level: Level, held: bool, now: Millis
 ) -> Row:
     """A new row of `duties`, in the order of its columns."""
+    duty_id = uuid_utils.uuid7().hex
     return (
-        uuid_utils.uuid7().hex,
+        duty_id,
         complaint_id,
         receipt,
         version,
@@ -215,7 +252,7 @@ def make_duty_row(
         duty.instance,
         duty.step,
         duty.event.value,
-        duty.to,
+        vault.seal_text(duty.to, f"to/{duty_id}", now),
         DutyState.WAITING.value,
         held,
         now,
@@ -226,12 +263,29 @@ def make_duty_row(
         0,
         False,
         "",
-        "",
+        b"",
         "",
         now,
         None,
-        duty.address,
+        vault.mark(duty.address) if duty.address else None,
     )
+
+
+def seal_detail(vault: Vault, subject_id: str, detail: str, now: Millis) -> bytes:
+    """Of an envelope or a duty."""
+    return vault.seal_text(detail, f"detail/{subject_id}", now)
+
+
+def unseal_detail(vault: Vault, subject_id: str, sealed: bytes) -> str:
+    return vault.unseal_text(sealed, f"detail/{subject_id}")
+
+
+def seal_document(vault: Vault, complaint_id: str, version: int, document: bytes, now: Millis) -> bytes:
+    return vault.seal(document, f"document/{complaint_id}/{version}", now)
+
+
+def unseal_document(vault: Vault, complaint_id: str, version: int, sealed: bytes) -> bytes:
+    return vault.unseal(sealed, f"document/{complaint_id}/{version}")
 
 
 def note_birth(row: Row, now: Millis) -> Row:
@@ -239,7 +293,7 @@ def note_birth(row: Row, now: Millis) -> Row:
     return (now, "duty", row[0], "duty.owed", "", DutyState.WAITING.value, "")
 
 
-def settle(outcomes: Sequence[Settled], now: Millis) -> Plan[list[bool]]:
+def settle(vault: Vault, outcomes: Sequence[Settled], now: Millis) -> Plan[list[bool]]:
     claims = {row[0]: row[1:] for row in (yield from ask_for(_CLAIMS, [outcome.duty.id for outcome in outcomes]))}
     settled: list[Row] = []
     moves: list[Row] = []
@@ -263,7 +317,7 @@ def settle(outcomes: Sequence[Settled], now: Millis) -> Plan[list[bool]]:
                 outcome.due_ms,
                 not done and bool(uncertain or outcome.uncertain),
                 outcome.code,
-                outcome.detail,
+                seal_detail(vault, duty.id, outcome.detail, now),
                 outcome.reference,
                 now if done else None,
                 duty.id,
@@ -281,6 +335,7 @@ def settle(outcomes: Sequence[Settled], now: Millis) -> Plan[list[bool]]:
         if outcome.then is not None:
             born.append(
                 make_duty_row(
+                    vault,
                     outcome.then,
                     complaint_id=duty.complaint_id,
                     receipt=duty.receipt,
@@ -309,7 +364,7 @@ def cancel_warnings(number: int, by: str, now: Millis) -> Plan[int]:
     # Asked again until nothing is new: one that was just being told may have left the next of its ladder.
     while len(again := (yield Ask(_WARNINGS, (number,)))) > len(ids):
         ids = [row[0] for row in again]
-    yield from put(DISMISS, [(now, "acknowledged", "", duty_id) for duty_id in ids])
+    yield from put(DISMISS, [(now, "acknowledged", b"", duty_id) for duty_id in ids])
     yield from put(
         WRITE_HISTORY,
         [(now, "duty", duty_id, "duty.dismissed", "waiting", "dismissed", f"acknowledged by {by}") for duty_id in ids],

@@ -12,8 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TypeVar
 
-from gateway.contract.clock import Clock
+from config.keys import Keyring
+from gateway.contract.clock import Clock, Millis
 from gateway.store.accepting import Call, keep
+from gateway.store.forgetting import find_holds
 from gateway.store.group import GroupWriter
 from gateway.store.keeper import Keeper
 from gateway.store.migrate import check_revision
@@ -22,6 +24,7 @@ from gateway.store.plan import Plan
 from gateway.store.port import StoreUnavailable, Tell
 from gateway.store.sql_store import SqlStore
 from gateway.store.sqlite_connection import connect, find_path, is_storage_failure, run, to_unavailable
+from gateway.store.vault import Vault
 
 T = TypeVar("T")
 
@@ -30,13 +33,22 @@ READERS = 2
 
 
 class SqliteStore(SqlStore):
-    """`queue_limit`: accepts that may wait for their commit. `min_free_mb`: below it nothing more is accepted."""
+    """`read_keys`: see `Vault`. `queue_limit`: accepts that may wait for their commit. `min_free_mb`: below it nothing more is accepted."""
 
     settle_s = 0.0
 
-    def __init__(self, url: str, *, clock: Clock, queue_limit: int = 5_000, min_free_mb: int = 64) -> None:
-        engine = SqliteEngine(url, clock=clock, queue_limit=queue_limit, min_free_mb=min_free_mb)
-        super().__init__(engine, clock=clock)
+    def __init__(
+        self,
+        url: str,
+        read_keys: Callable[[], Keyring] | None,
+        *,
+        clock: Clock,
+        queue_limit: int = 5_000,
+        min_free_mb: int = 64,
+    ) -> None:
+        vault = Vault(read_keys)
+        engine = SqliteEngine(url, vault, clock=clock, queue_limit=queue_limit, min_free_mb=min_free_mb)
+        super().__init__(engine, vault, clock=clock)
 
 
 class SqliteEngine:
@@ -44,12 +56,12 @@ class SqliteEngine:
 
     numbering: Numbering
 
-    def __init__(self, url: str, *, clock: Clock, queue_limit: int, min_free_mb: int) -> None:
+    def __init__(self, url: str, vault: Vault, *, clock: Clock, queue_limit: int, min_free_mb: int) -> None:
         self._url = url
         self._path = find_path(url)
         self._writer = GroupWriter(
             lambda: connect(self._path, write=True),
-            lambda calls, stock, hopeful: keep(calls, clock.now_ms(), stock, hopeful=hopeful),
+            lambda calls, stock, hopeful: keep(calls, clock.now_ms(), stock, vault, hopeful=hopeful),
             queue_limit,
         )
         self._keeper = Keeper(self._path, lambda: connect(self._path, write=True), self._writer, min_free_mb)
@@ -96,6 +108,13 @@ class SqliteEngine:
         if self._readers is None:
             raise StoreUnavailable("the store is not open")
         return asyncio.get_running_loop().run_in_executor(self._readers, self._read, plan)
+
+    async def make_months(self, now: Millis) -> list[str]:  # noqa: ARG002 - one file holds them all
+        return []
+
+    async def drop_month(self, month: str) -> dict[str, int]:
+        """Nothing can be: all months share the pages of the file."""
+        return await self.read(lambda: find_holds(month))
 
     def _read(self, plan: Callable[[], Plan[T]]) -> T:
         """In a reader's thread: one snapshot for the whole Plan."""

@@ -1,9 +1,12 @@
 """The tables, portable between SQLite and PostgreSQL.
 
 Times are integer milliseconds UTC, ids UUIDv7 as 32 hex digits (they grow, so new rows sit together on the last pages).
-What never changes (`envelopes`, `complaint_versions`) is apart from what moves (`inbox`, `duties`): a move rewrites a
-short row, never the raw bytes. Every index over something that moves is partial and holds unfinished rows only, so its
-size follows the work in hand and not the years of history.
+What customers said (`envelopes`, `complaint_versions`) is apart from what moves (`inbox`, `duties`): a move rewrites a
+short row, never the raw bytes. On PostgreSQL it lies in a partition per month (see months.py), and nothing else does:
+what has to be known for ever, such as a source key, stands in the other tables.
+
+Every index over something that moves is partial and holds unfinished rows only, so its size follows the work in hand and
+not the years of history. The exception is the source key, which has to be unique for ever.
 """
 
 from sqlalchemy import (
@@ -21,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0006"
+REVISION = "0010"
 """The revision of the migrations that this code works on."""
 
 metadata = MetaData(
@@ -29,8 +32,12 @@ metadata = MetaData(
 )
 
 
+# By their bytes on every server: the partitions are ranges of ids, and the rules of a language would be slower.
+_ID = String(32).with_variant(String(32, collation="C"), "postgresql")
+
+
 def _id(name: str, **options: bool) -> Column[str]:
-    return Column(name, String(32), **options)  # type: ignore[arg-type]
+    return Column(name, _ID, **options)  # type: ignore[arg-type]
 
 
 def _index_where(name: str, condition: str, *columns: str, unique: bool = False) -> Index:
@@ -41,16 +48,11 @@ envelopes = Table(
     "envelopes",
     metadata,
     _id("id", primary_key=True),
-    # See accepting.hash_key. A random key costs every accept a page of the index of its own; a sequential one does not.
-    Column("key", LargeBinary(80), nullable=False),
-    Column("channel", Text, nullable=False),
-    Column("received_ms", BigInteger, nullable=False),
-    Column("content", LargeBinary(32), nullable=False),
-    # The rest of it as JSON (see heads.py).
+    # What is known of it beside the bytes, as JSON, sealed (see heads.py, vault.py).
     Column("head", LargeBinary, nullable=False),
-    # Last, so that reading the columns above never walks through the pages of a large body.
+    # Sealed. Last, so that reading the head never walks through the pages of a large body.
     Column("raw", LargeBinary, nullable=False),
-    Index("ix_envelopes_key", "key", unique=True),
+    postgresql_partition_by="RANGE (id)",
 )
 
 numbering = Table(
@@ -62,11 +64,40 @@ numbering = Table(
     Column("next", BigInteger, nullable=False),
 )
 
+vault = Table(
+    "vault",
+    metadata,
+    # The keys that seal, themselves sealed (see vault.py): 0 the one that marks, else months, counted from January 2000.
+    Column("month", SmallInteger, primary_key=True, autoincrement=False),
+    # Of the master key that sealed it.
+    Column("version", SmallInteger, nullable=False),
+    # Empty once it was destroyed.
+    Column("sealed", LargeBinary, nullable=False),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("destroyed_ms", BigInteger),
+)
+
+marks = Table(
+    "marks",
+    metadata,
+    # By month, so that what is written together lies together, and goes together.
+    Column("month", SmallInteger, primary_key=True, autoincrement=False),
+    # Vault.mark of whatever a complaint is found by: a telephone number, a document, an address.
+    Column("mark", LargeBinary(16), primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
 inbox = Table(
     "inbox",
     metadata,
+    # The envelope's.
     _id("id", primary_key=True),
+    # See accepting.mark_key. A random key costs every accept a page of the index of its own; a sequential one does not.
+    Column("key", LargeBinary(80), nullable=False),
+    Column("content", LargeBinary(32), nullable=False),
     Column("channel", Text, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
     Column("receipt", String(12)),
     # Of the receipt. What is found by a receipt is found by its number: numbers grow, receipts lie anywhere.
     Column("number", BigInteger),
@@ -80,7 +111,9 @@ inbox = Table(
     Column("claim", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("code", Text, nullable=False),
-    Column("detail", Text, nullable=False),
+    # Sealed: what was wrong may quote what came.
+    Column("detail", LargeBinary, nullable=False),
+    Index("ix_inbox_key", "key", unique=True),
     _index_where("ix_inbox_accepted", "state = 'accepted'", "channel", "since_ms", "id"),
     # A registered envelope is found by its complaint.
     _index_where("ix_inbox_unregistered", "state <> 'registered'", "number", "part", unique=True),
@@ -102,7 +135,7 @@ threads = Table(
 lenders = Table(
     "lenders",
     metadata,
-    # accepting.hash_key of the thread. Few envelopes lend (a scanned code, a menu entry); those that do are found here.
+    # accepting.mark_key of the thread. Few envelopes lend (a scanned code, a menu entry); those that do are found here.
     Column("key", LargeBinary(80), primary_key=True),
     Column("received_ms", BigInteger, primary_key=True),
     _id("envelope_id", primary_key=True),
@@ -144,6 +177,7 @@ complaint_versions = Table(
     Column("at_ms", BigInteger, nullable=False),
     _id("envelope_id", nullable=False),
     Column("document", LargeBinary, nullable=False),
+    postgresql_partition_by="RANGE (complaint_id)",
 )
 
 duties = Table(
@@ -158,7 +192,8 @@ duties = Table(
     Column("instance", Text, nullable=False),
     Column("step", Text, nullable=False),
     Column("event", Text, nullable=False),
-    Column("to", Text, nullable=False),
+    # Sealed, as `detail` is (see vault.py).
+    Column("to", LargeBinary, nullable=False),
     Column("state", String(12), nullable=False),
     # Behind an earlier unfinished step of the same complaint at the same system. A column and not a question asked at
     # every claim: with a system down for a day, the steps behind would be read over and over.
@@ -173,11 +208,11 @@ duties = Table(
     Column("attempts", Integer, nullable=False),
     Column("uncertain", Boolean, nullable=False),
     Column("code", Text, nullable=False),
-    Column("detail", Text, nullable=False),
+    Column("detail", LargeBinary, nullable=False),
     Column("reference", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("done_ms", BigInteger),
-    # Digest of a customer's address: how many notices went there, whatever complaint they were about.
+    # Mark of a customer's address: how many notices went there, whatever complaint they were about.
     Column("address", LargeBinary(16)),
     Index("ix_duties_complaint", "complaint_id"),
     # Claims read it in this order; standings count from it alone.
@@ -185,6 +220,7 @@ duties = Table(
     _index_where("ix_duties_parked", "state = 'parked'", "id"),
     # Both hold notices to customers only, which grow at their end.
     _index_where("ix_duties_sent", "address IS NOT NULL AND state = 'done'", "address", "instance", "done_ms"),
+    _index_where("ix_duties_files", "target = 'collect' AND state = 'done'", "reference", "complaint_id"),
     _index_where("ix_duties_reference", "address IS NOT NULL AND state = 'done'", "reference"),
     sqlite_with_rowid=False,
 )

@@ -2,17 +2,18 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import and_, bindparam, func, select, update
 
 from gateway.contract.clock import Millis
 from gateway.contract.receipt import Receipt
 from gateway.contract.verdict import Level
 from gateway.states import DutyState
-from gateway.store.accepting import WRITE_HISTORY, hash_key
+from gateway.store.accepting import WRITE_HISTORY, mark_key
 from gateway.store.plan import Ask, Plan, Statement, put, word
 from gateway.store.rows import Duty, NewDuty, Target
-from gateway.store.settling import OWE, make_duty_row, note_birth, read_duties
-from gateway.store.tables import complaints, duties, threads
+from gateway.store.settling import OWE, make_duty_row, note_birth, read_duty
+from gateway.store.tables import complaint_versions, complaints, duties, threads
+from gateway.store.vault import Vault
 
 # In the words of the indexes, or they would not be used.
 _SENT = (duties.c.address.is_not(None), duties.c.state == word(DutyState.DONE))
@@ -45,14 +46,22 @@ _MOVE = Statement(
 )
 _COMPLAINT = Statement(
     select(complaints.c.id, complaints.c.version, complaints.c.level)
+    # One that is forgotten has none.
+    .join_from(
+        complaints,
+        complaint_versions,
+        and_(
+            complaint_versions.c.complaint_id == complaints.c.id, complaint_versions.c.version == complaints.c.version
+        ),
+    )
     .where(complaints.c.number == bindparam("number"))
-    .with_for_update(),
+    .with_for_update(of=complaints),
     ("number",),
 )
 
 
-def heard(channel: str, thread_key: str) -> Plan[Millis | None]:
-    rows = yield Ask(_HEARD, (hash_key(channel, thread_key),))
+def heard(vault: Vault, channel: str, thread_key: str) -> Plan[Millis | None]:
+    rows = yield Ask(_HEARD, (mark_key(vault, channel, thread_key),))
     return rows[0][0] if rows else None
 
 
@@ -61,10 +70,9 @@ def count_sent(address: bytes, instance: str, since: Millis) -> Plan[int]:
     return int(rows[0][0])
 
 
-def find_sent(reference: str) -> Plan[Duty | None]:
+def find_sent(vault: Vault, reference: str) -> Plan[Duty | None]:
     rows = yield Ask(_FIND, (reference,))
-    found = yield from read_duties([row[0] for row in rows])
-    return found[0] if found else None
+    return (yield from read_duty(vault, rows[0][0])) if rows else None
 
 
 def delivered(duty: Duty, now: Millis) -> Plan[None]:
@@ -72,7 +80,7 @@ def delivered(duty: Duty, now: Millis) -> Plan[None]:
         yield from put(WRITE_HISTORY, [(now, "duty", duty.id, "duty.delivered", "done", "done", "")])
 
 
-def undelivered(duty: Duty, code: str, then: NewDuty | None, now: Millis) -> Plan[bool]:
+def undelivered(vault: Vault, duty: Duty, code: str, then: NewDuty | None, now: Millis) -> Plan[bool]:
     if not (yield Ask(_LOCK, (duty.id,))):
         return False
     state = DutyState.DISMISSED if then else DutyState.PARKED
@@ -80,6 +88,7 @@ def undelivered(duty: Duty, code: str, then: NewDuty | None, now: Millis) -> Pla
     yield from put(WRITE_HISTORY, [(now, "duty", duty.id, "duty.undelivered", "done", state.value, code)])
     if then is not None:
         row = make_duty_row(
+            vault,
             then,
             complaint_id=duty.complaint_id,
             receipt=duty.receipt,
@@ -93,13 +102,14 @@ def undelivered(duty: Duty, code: str, then: NewDuty | None, now: Millis) -> Pla
     return True
 
 
-def owe(receipt: Receipt, number: int, owed: Sequence[NewDuty], now: Millis) -> Plan[bool]:
+def owe(vault: Vault, receipt: Receipt, number: int, owed: Sequence[NewDuty], now: Millis) -> Plan[bool]:
     found = yield Ask(_COMPLAINT, (number,))
     if not found:
         return False
     complaint_id, version, level = found[0]
     rows = [
         make_duty_row(
+            vault,
             duty,
             complaint_id=complaint_id,
             receipt=receipt,

@@ -41,3 +41,20 @@ def test_it_is_no_part_of_what_the_party_reads(tmp_path: Path):
     assert load(path, {}).settings.channels["95561"].own() == {"keys": ["k"]}
     loaded = load(path, {"HUIYIN__CHANNELS__95561__EXPECT_EVERY": "2h"})
     assert loaded.settings.channels["95561"].expect_every == 7_200
+
+
+def read_keep(folder: Path, text: str) -> int:
+    path = folder / "huiyin.toml"
+    path.write_text(f"[retention]\nkeep = {text}\n", "utf-8")
+    return load(path, {}).settings.retention.keep
+
+
+@pytest.mark.parametrize(("text", "months"), [('""', 0), ('"18mo"', 18), ('"5y"', 60), ('" 1 y "', 12), ("6", 6)])
+def test_how_long_something_is_kept_is_read_as_people_write_it(tmp_path: Path, text: str, months: int):
+    assert read_keep(tmp_path, text) == months
+
+
+@pytest.mark.parametrize("text", ['"5"', '"5m"', '"90d"', '"-1y"', "-1"])
+def test_what_is_no_time_to_keep_something_refuses_and_is_named(tmp_path: Path, text: str):
+    with pytest.raises(SettingsError, match=r"retention\.keep"):
+        read_keep(tmp_path, text)

@@ -1,6 +1,5 @@
 """A bank for adapters under test: three branches, a clock that moves by hand, keys from a fixed master key."""
 
-from functools import partial
 from pathlib import Path
 
 from config.branches import BranchEntry
@@ -41,5 +40,5 @@ def make_house(data_dir: Path, clock: ManualClock | None = None) -> House:
         bank_hotline="95561",
         timezone="Asia/Shanghai",
         branches=BRANCHES,
-        derive=partial(derive_key, b"a fixed master key for the tests"),
+        derive_each=lambda purpose: {1: derive_key(b"a fixed master key for the tests", purpose)},
     )

@@ -19,8 +19,8 @@ from typing import Any, Literal
 
 from adapters.wechat import simulator as wechat
 from adapters.wechat.simulation import open_wechat
-from config.keys import read_or_make_key
-from gateway.app import find_key_file, open_store
+from config.keys import make_keyring
+from gateway.app import open_keyring, open_store
 from gateway.cli import main as run_command
 from gateway.commands.opening import load_settings
 from gateway.ops.time import SystemClock
@@ -114,6 +114,8 @@ class Bank:
         self.draw = random.Random(f"{seed} bank")
         self.data = folder / "data"
         self.data.mkdir(exist_ok=True)
+        # The database of a run is a copy, so it is there before a gateway is, which then makes no key of its own.
+        make_keyring(self.data / "keys" / "master.key")
         self.ports = [find_port() for _ in range(plan.nodes)]
         self.mail_ports = [find_port() for _ in range(plan.nodes)]
         self.tracker_port = find_port()
@@ -323,7 +325,7 @@ class Bank:
         store.settle_s = 0.0
         await store.open()
         try:
-            signer = make_signer(read_or_make_key(find_key_file(settings)))
+            signer = make_signer(open_keyring(settings))
             await Sealer(store, SystemClock(), signer, settings.bank.timezone).finish(REST_LIMIT_S)
         finally:
             await store.close()

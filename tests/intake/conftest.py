@@ -22,6 +22,7 @@ from gateway.intake.server import Intake
 from gateway.ops.time import SystemClock
 from gateway.store.migrate import migrate
 from gateway.store.sqlite import SqliteStore
+from tests.keyring import read_keys
 from tests.store.conftest import bench, store
 
 __all__ = ["bench", "store"]
@@ -112,7 +113,7 @@ async def open_site(tmp_path: Path) -> AsyncIterator[Open]:
     async def start(*parties: Party, min_free_mb: int = 0, **options: Any) -> Site:
         url = f"sqlite:///{tmp_path / 'huiyin.db'}"
         migrate(url)
-        store = SqliteStore(url, clock=SystemClock(), min_free_mb=min_free_mb)
+        store = SqliteStore(url, read_keys, clock=SystemClock(), min_free_mb=min_free_mb)
         await store.open()
         closing.append(store.close)
         settings = {"public_url": "https://echo.bank.example", "trusted_proxies": (), "per_minute": 1000, **options}

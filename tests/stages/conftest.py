@@ -25,6 +25,7 @@ from gateway.stages.workers import Workers
 from gateway.store.rows import DutyFacts
 from gateway.store.sql_store import SqlStore
 from tests.contract.house import make_house
+from tests.keyring import KEYRING
 from tests.store.conftest import Bench, bench, store
 
 __all__ = ["bench", "store"]
@@ -124,13 +125,13 @@ class House:
         self.house = make_house(self.folder, self.bench.clock)  # type: ignore[arg-type]
         self.reader: Reader = open_reader(self.settings, self.house)
         self.planner = Planner(self.systems, self.notices, self.settings.escalation)
-        self.workers = Workers(self.settings, bytes(32), self.reader)
+        self.workers = Workers(self.settings, KEYRING, self.reader)
         self.register = self.open_register()
 
     def open_register(self, channels: Mapping[str, Channel] | None = None, **options: Any) -> Register:
         workers = self.workers
         if channels is not None:
-            workers = Workers(self.settings, bytes(32), Reader(self.settings, self.house, channels))
+            workers = Workers(self.settings, KEYRING, Reader(self.settings, self.house, channels))
         return Register(self.store, workers, self.planner, self.bench.clock, **{"batch": 100, "lease_s": 60, **options})
 
     def open_notify(self, name: str = "duty", *, lease_s: float = 60) -> Notify:
@@ -148,7 +149,7 @@ class House:
 
     async def seal(self) -> None:
         """As the gateway does beside the sweep."""
-        await Sealer(self.store, self.bench.clock, make_signer(bytes(32)), "Asia/Shanghai").finish(5)
+        await Sealer(self.store, self.bench.clock, make_signer(KEYRING), "Asia/Shanghai").finish(5)
 
     def advance(self, seconds: float) -> None:
         self.bench.clock.now = Millis(self.bench.clock.now + round(seconds * 1000))

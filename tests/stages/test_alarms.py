@@ -23,6 +23,7 @@ from gateway.stages.alarms import Alarms
 from gateway.stages.seal import Sealer, make_signer
 from gateway.stages.sweep import Sweep
 from gateway.stages.words import ALARM_LINES, Alarm, Words
+from tests.keyring import KEYRING
 from tests.stages.conftest import CALM, DUTY, HEAD, URGENT, House, OpenHouse, Post, make_call
 from tests.store.chains import tamper
 from tests.store.conftest import on_sqlite
@@ -204,8 +205,10 @@ async def test_a_channel_that_falls_silent_raises_an_alarm_until_it_speaks_again
 async def test_what_does_not_balance_is_an_alarm_with_its_figures(open_bank: OpenHouse):
     bank = open_bank(notices={})
     await leave(bank, 3)
+    await bank.seal()
     sweep = open_sweep(bank, {"to": []})
     assert await find_alarms(sweep) == {}
+    await bank.seal()
     tamper(bank.bench, "DELETE FROM inbox WHERE id IN (SELECT id FROM inbox LIMIT 2)")
     with capture_logs() as logs:
         await sweep.work()
@@ -226,7 +229,7 @@ async def test_history_that_is_not_sealed_and_a_broken_chain_are_alarms(open_ban
     bank = open_bank(notices={})
     await leave(bank, 3)
     await bank.register.work()
-    sealer = Sealer(bank.store, bank.bench.clock, make_signer(bytes(32)), ZONE)
+    sealer = Sealer(bank.store, bank.bench.clock, make_signer(KEYRING), ZONE)
     sweep = open_sweep(bank, {"to": []}, find_fault=lambda: sealer.fault)
     bank.advance(901)
     assert (await find_alarms(sweep))["seal"] == 9
@@ -280,7 +283,7 @@ async def test_calls_that_never_came_are_an_alarm_until_somebody_says_why(open_b
     bank = open_bank(notices={})
     settings = {"keys": ["k" * 16], "call_numbers": "(?P<stream>[0-9]{8}-)(?P<number>[0-9]+)"}
     channel = open_hotline("95561", HotlineSettings.model_validate(settings), bank.house)
-    sealer = Sealer(bank.store, bank.bench.clock, make_signer(bytes(32)), ZONE, channels={"95561": channel})
+    sealer = Sealer(bank.store, bank.bench.clock, make_signer(KEYRING), ZONE, channels={"95561": channel})
     for call_id in ("20250615-0001", "20250615-0004", "20250616-0009", "unnumbered"):
         source = json.dumps({"call_id": call_id, "turns": [{"role": "customer", "text": CALM}]}).encode()
         await bank.accept(*channel.split(io.BytesIO(source), "call.json", None))
@@ -308,7 +311,7 @@ async def test_a_channel_that_cannot_tell_its_number_keeps_nothing_from_being_se
 
     bank = open_bank(notices={})
     await leave(bank)
-    sealer = Sealer(bank.store, bank.bench.clock, make_signer(bytes(32)), ZONE, channels={"95561": Broken()})
+    sealer = Sealer(bank.store, bank.bench.clock, make_signer(KEYRING), ZONE, channels={"95561": Broken()})
     with capture_logs() as logs:
         assert await sealer.work() == 1
     assert [line["event"] for line in logs] == ["number.unfound"]

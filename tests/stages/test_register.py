@@ -22,6 +22,7 @@ from gateway.stages.workers import CHUNK, LARGE_BATCHES, Workers
 from gateway.states import EnvelopeState
 from gateway.store.rows import Target
 from gateway.store.sql_store import SqlStore
+from tests.keyring import KEYRING
 from tests.stages.conftest import CALM, DUTY, LADDER, URGENT, OpenHouse, Post, Tracker, make_call
 from tests.store.conftest import Bench
 
@@ -45,10 +46,11 @@ def make_odd(raw: bytes, key: str, **more: bool) -> Envelope:
     return replace(make_call(**more), channel="odd", source_key=key, raw=raw, media_type="text/plain")
 
 
-def read_inbox(bench: Bench) -> dict[str, tuple[str, str]]:
+async def read_inbox(bench: Bench) -> dict[str, tuple[str, str]]:
     """Source key -> (state, code)."""
-    rows = bench.query(f"SELECT {bench.source_key}, state, code FROM inbox JOIN envelopes USING (id)")
-    return {key: (state, code) for key, state, code in rows}
+    kept = await bench.read_envelopes()
+    rows = bench.query("SELECT id, state, code FROM inbox")
+    return {kept[envelope_id].source_key: (state, code) for envelope_id, state, code in rows}
 
 
 async def test_complaint_verdict_history_and_all_duties_are_one_commit(open_bank: OpenHouse, bench: Bench):
@@ -76,7 +78,7 @@ async def test_one_poison_item_in_a_batch_holds_back_none_of_its_neighbours(open
     await bank.accept(*(make_odd(raw, f"k{n}") for n, raw in enumerate(bodies)))
     with capture_logs() as logs:
         assert await register.work() == 5
-    assert read_inbox(bench) == {
+    assert await read_inbox(bench) == {
         "k0": ("registered", ""),
         "k1": ("accepted", "bug_ZeroDivisionError"),
         "k2": ("dismissed", "auto_reply"),
@@ -97,7 +99,7 @@ async def test_a_bug_is_tried_again_later_and_later_and_then_set_aside_never_los
             assert await register.work() == 1
             assert await register.work() == 0, "not before its pause is over"
             state = "accepted" if attempt < BUG_CEILING else "set_aside"
-            assert read_inbox(bench) == {"k": (state, "bug_ZeroDivisionError")}
+            assert await read_inbox(bench) == {"k": (state, "bug_ZeroDivisionError")}
             bank.advance(301)
         assert await register.work() == 0
     (parked,) = await bank.store.parked(10)
@@ -130,7 +132,7 @@ async def test_an_outcome_the_store_cannot_take_holds_back_only_itself(open_bank
     _, calm, _ = await bank.accept(make_call(URGENT), make_call(CALM), make_call(CALM))
     with capture_logs() as logs:
         assert await bank.register.work() == 3
-    assert sorted(read_inbox(bench).values()) == [
+    assert sorted((await read_inbox(bench)).values()) == [
         ("accepted", "bug_UnicodeEncodeError"),
         ("registered", ""),
         ("registered", ""),
@@ -221,7 +223,7 @@ async def test_under_a_backlog_worker_processes_read_and_when_they_die_the_gatew
 ):
     bank = open_bank(processes=1)
     items = list(await read_items(bank.store, bench, CHUNK + 5))
-    workers = Workers(bank.settings, bytes(32), bank.reader)
+    workers = Workers(bank.settings, KEYRING, bank.reader)
     here = [(o.level, o.signals, o.kind) for o in await workers.read(items[:1] * CHUNK + items[CHUNK:])]  # type: ignore[union-attr]
     for _ in range(LARGE_BATCHES - 1):
         there = await workers.read(items)
@@ -242,7 +244,7 @@ async def test_idle_processes_are_not_taken_from_a_lane_that_still_reads(
 ):
     bank = open_bank(processes=1)
     items = list(await read_items(bank.store, bench, CHUNK * 4))
-    workers = Workers(bank.settings, bytes(32), bank.reader)
+    workers = Workers(bank.settings, KEYRING, bank.reader)
     monkeypatch.setattr("gateway.stages.workers.QUIET_S", -1)
     for _ in range(LARGE_BATCHES - 1):
         await workers.read(items[:CHUNK])

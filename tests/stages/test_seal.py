@@ -8,10 +8,11 @@ from gateway.stages.seal import Sealer, make_signer
 from gateway.store.chain import BLOCK_ROWS, Days
 from gateway.store.sqlite import SqliteStore
 from gateway.store.verifying import verify_chain
+from tests.keyring import KEYRING
 from tests.store.chains import tamper
 from tests.store.conftest import Bench, make_envelope
 
-SIGNER = make_signer(bytes(32))
+SIGNER = make_signer(KEYRING)
 
 
 class Stopwatch:

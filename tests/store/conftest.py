@@ -20,6 +20,7 @@ from gateway.store.postgres import PostgresStore
 from gateway.store.rows import InboxItem, NewDuty, Registered, Target
 from gateway.store.sql_store import SqlStore
 from gateway.store.sqlite import SqliteStore
+from tests.keyring import read_keys
 from tests.postgres_server import PASSWORD, PostgresServer
 
 NOW = Millis(1_750_000_000_000)
@@ -52,19 +53,19 @@ class Bench:
     def is_postgres(self) -> bool:
         return not self.url.startswith("sqlite:")
 
-    @property
-    def source_key(self) -> str:
-        """The SQL of an envelope's source key."""
-        head = "convert_from(head, 'UTF8')::json" if self.is_postgres else "CAST(head AS TEXT)"
-        return f"{head} ->> 'key'"
+    async def read_envelopes(self) -> dict[str, Envelope]:
+        """All that is kept, by id."""
+        store = await self.open()
+        items = [await store.find_envelope(row[0]) for row in self.query("SELECT id FROM inbox")]
+        return {item.id: item.envelope for item in items if item}
 
     def make(self, **options: int) -> SqlStore:
         if self.is_postgres:
-            store = PostgresStore(self.url, password=Secret(PASSWORD), clock=self.clock, **options)
+            store = PostgresStore(self.url, read_keys, password=Secret(PASSWORD), clock=self.clock, **options)
             # The clock stands still and every node is in one process: what is committed is all there is.
             store.settle_s = 0.0
             return store
-        return SqliteStore(self.url, clock=self.clock, **{"min_free_mb": 0, **options})
+        return SqliteStore(self.url, read_keys, clock=self.clock, **{"min_free_mb": 0, **options})
 
     async def open(self, **options: int) -> SqlStore:
         store = self.make(**options)

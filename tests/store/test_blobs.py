@@ -80,3 +80,19 @@ async def test_a_folder_that_cannot_be_made_is_for_later(tmp_path: Path):
     (tmp_path / "blobs").write_text("a file where the folder should be")
     with pytest.raises(StoreUnavailable):
         await FileBlobs(tmp_path / "blobs").keep(stream(b"x"), 10)
+
+
+async def test_a_file_is_removed_unless_it_was_kept_anew_today(tmp_path: Path):
+    blobs = FileBlobs(tmp_path)
+    blob = await blobs.keep(stream(b"same"), 10)
+    assert await blobs.remove(blob.sha256) is False
+    assert await blobs.read(blob.sha256) == b"same"
+    (path,) = list_files(tmp_path)
+    os.utime(path, (time.time() - 90_000,) * 2)
+    await blobs.keep(stream(b"same"), 10)
+    assert await blobs.remove(blob.sha256) is False
+    os.utime(path, (time.time() - 90_000,) * 2)
+    assert await blobs.remove(blob.sha256) is True
+    assert list_files(tmp_path) == []
+    assert await blobs.remove(blob.sha256) is False
+    assert await blobs.remove("../../etc/passwd") is False

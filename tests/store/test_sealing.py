@@ -60,10 +60,10 @@ async def test_of_two_sealers_one_finds_that_the_other_was_quicker(store: Sqlite
         [(0, False), (3, False)],
     )
     engine = store._engine
-    prepared = await engine.read(lambda: sealing.prepare(3, HOW, NOW))
+    prepared = await engine.read(lambda: sealing.prepare(store._vault, 3, HOW, NOW))
     assert isinstance(prepared, Sealed)
     await store.accept([make_envelope("k9")])
-    prepared = await engine.read(lambda: sealing.prepare(4, HOW, NOW))
+    prepared = await engine.read(lambda: sealing.prepare(store._vault, 4, HOW, NOW))
     assert isinstance(prepared, sealing.Prepared)
     assert await engine.write("seal", lambda: sealing.append(prepared, HOW, NOW))
     assert not await engine.write("seal", lambda: sealing.append(prepared, HOW, NOW)), "the head has moved"

@@ -192,7 +192,7 @@ async def test_a_wrong_key_is_said_to_be_one_and_an_old_key_is_known(store: Sqli
     assert await find_break(store, Signer([OTHER_KEY, KEY])) == ""
 
 
-@pytest.mark.parametrize("changed", ["UPDATE envelopes SET channel = 'other'", "DELETE FROM envelopes"])
+@pytest.mark.parametrize("changed", ["UPDATE inbox SET channel = 'other'", "DELETE FROM inbox"])
 async def test_a_whole_history_whose_envelopes_are_gone_or_moved_contradicts_the_sums(
     store: SqliteStore, bench: Bench, changed: str
 ):

@@ -12,8 +12,9 @@ def make_link_secret(key: bytes, receipt: Receipt) -> str:
     return signing.sign(key, receipt.encode(), size=9)
 
 
-def check_link_secret(key: bytes, receipt: str, secret: str) -> bool:
-    return signing.verify((key,), receipt.encode(), secret, size=9)
+def check_link_secret(keys: tuple[bytes, ...], receipt: str, secret: str) -> bool:
+    """`keys` is `house.derive_all(PURPOSE)`."""
+    return signing.verify(keys, receipt.encode(), secret, size=9)
 
 
 def write_status_link(house: House, receipt: Receipt) -> str:

@@ -14,6 +14,7 @@ from gateway.intake.accept import Acceptance
 from gateway.store.migrate import migrate
 from gateway.store.sqlite import SqliteStore
 from tests.contract.house import ManualClock, make_house
+from tests.keyring import read_keys
 
 INSTANCE = "mail"
 TO = "complaints@bank.example"
@@ -61,7 +62,7 @@ def make_channel(folder: Path, clock: ManualClock | None = None, **settings: obj
 async def open_mailbox(folder: Path, *, min_free_mb: int = 0, **settings: object) -> AsyncIterator[Mailbox]:
     url, clock = f"sqlite:///{folder / 'huiyin.db'}", ManualClock()
     migrate(url)
-    store = SqliteStore(url, clock=clock, min_free_mb=min_free_mb)
+    store = SqliteStore(url, read_keys, clock=clock, min_free_mb=min_free_mb)
     await store.open()
     channel = make_channel(folder, clock, port=0, **settings)
     await channel.listen(Acceptance(store, lambda: None))

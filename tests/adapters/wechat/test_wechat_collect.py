@@ -32,6 +32,7 @@ from gateway.store.blobs import FileBlobs
 from gateway.store.rows import Target, Trace
 from gateway.store.sqlite import SqliteStore
 from tests.contract.house import ManualClock, make_house
+from tests.keyring import KEYRING
 from tests.store.conftest import Bench
 
 __all__: list[str] = []
@@ -124,7 +125,7 @@ class Bank:
         self.blobs = FileBlobs(self.folder / "blobs")
         reader = Reader(self.settings, self.house, {"gzh": self.channel})
         planner = Planner({"tracker": self.tracker}, {}, self.settings.escalation, {"gzh": self.channel})
-        workers = Workers(self.settings, bytes(32), reader)
+        workers = Workers(self.settings, KEYRING, reader)
         self.register = Register(self.store, workers, planner, self.clock, batch=100, lease_s=60)
         self.forward = Forward("tracker", self.tracker, self.store, self.clock, batch=100, lease_s=60)
         self.collecting = self.open_collecting()

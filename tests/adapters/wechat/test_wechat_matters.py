@@ -23,6 +23,7 @@ from gateway.stages.register import to_registered
 from gateway.store.migrate import migrate
 from gateway.store.sqlite import SqliteStore
 from tests.contract.house import make_house
+from tests.keyring import read_keys
 from tests.store.conftest import LEASE, FixedClock
 
 WINDOW_S, BRANCH_S = 1_800, 7_200
@@ -51,6 +52,7 @@ class Matter:
     kind: Kind
     branch: str
     words: list[str] = field(default_factory=list)
+    is_chosen: bool = field(default=True, compare=False)
 
 
 @dataclass
@@ -85,11 +87,13 @@ class Model:
         )
         branch = self.branch[0] if now_s - self.branch[1] <= BRANCH_S else ""
         if not self.is_open:
-            self.matters.append(Matter(kind or Kind.COMPLAINT, branch))
+            self.matters.append(Matter(kind or Kind.COMPLAINT, branch, is_chosen=kind is not None))
             self.is_open = True
         matter = self.matters[-1]
         if kind is Kind.COMPLAINT:
-            matter.kind = Kind.COMPLAINT
+            matter.kind, matter.is_chosen = Kind.COMPLAINT, True
+        elif step == "praise:" and not matter.is_chosen:
+            matter.kind = Kind.PRAISE  # nobody chose, so the words decide
         matter.branch = matter.branch or branch
         matter.words.append(str(STEPS[step]))
 
@@ -102,7 +106,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
 async def live(reader: Reader, folder: Path, steps: list[tuple[str, int]], *, at_once: bool) -> list[Matter]:
     url = f"sqlite:///{folder / 'huiyin.db'}"
     migrate(url)
-    store = SqliteStore(url, clock=FixedClock(), min_free_mb=0)
+    store = SqliteStore(url, read_keys, clock=FixedClock(), min_free_mb=0)
     await store.open()
     documents: dict[str | None, bytes] = {}  # in the order in which the matters began
     try:
@@ -158,6 +162,7 @@ pauses = st.sampled_from([1, 1, 1, 60, 60, 1_799, 1_801, 5_400, 7_201])
 @example(steps=[("say", 1), ("inquiry", 1), ("say", 1)], at_once=True)
 @example(steps=[("say", 1), ("scan 1", 1), ("say", 1), ("scan 2", 1), ("say", 1)], at_once=False)
 @example(steps=[("scan 1", 1), ("say", 5_400), ("say", 1_801), ("end", 1), ("say", 1)], at_once=True)
+@example(steps=[("say", 1), ("praise:", 1)], at_once=False)
 @given(steps=st.lists(st.tuples(st.sampled_from(sorted(STEPS)), pauses), max_size=14), at_once=st.booleans())
 def test_any_conversation_comes_to_the_complaints_that_the_guide_promises(reader, steps, at_once):
     model, now_s = Model(), RECEIVED_AT // 1000

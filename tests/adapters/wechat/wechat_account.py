@@ -35,7 +35,7 @@ def open_with(*, house: Mapping[str, Any] | None = None, **changes: object) -> W
         bank_hotline="95561",
         timezone="Asia/Shanghai",
         branches={},
-        derive=lambda purpose: purpose.encode().ljust(32)[:32],
+        derive_each=lambda purpose: {1: purpose.encode().ljust(32)[:32]},
     )
     return open_channel("gzh", settings, replace(bank, **house or {}))
 
