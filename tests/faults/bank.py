@@ -326,7 +326,8 @@ class Bank:
         await store.open()
         try:
             signer = make_signer(open_keyring(settings))
-            await Sealer(store, SystemClock(), signer, settings.bank.timezone).finish(REST_LIMIT_S)
+            with contextlib.redirect_stdout(io.StringIO()):  # its log
+                await Sealer(store, SystemClock(), signer, settings.bank.timezone).finish(REST_LIMIT_S)
         finally:
             await store.close()
 

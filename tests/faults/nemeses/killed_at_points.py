@@ -22,4 +22,4 @@ async def strike(bank: Bank, draw: Draw) -> None:
     await bank.start()
 
 
-FAULTS = [Fault("killed at a named point", strike, prepare=prepare, weight=5)]
+FAULTS = [Fault("killed at a named point", strike, prepare=prepare, weight=6)]
