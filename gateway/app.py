@@ -384,6 +384,7 @@ class Gateway:
                 clock,
                 settings.promises,
                 settings.bank.timezone,
+                lease_s=lease_s,
                 expected={
                     name: entry.expect_every
                     for name, entry in settings.channels.items()

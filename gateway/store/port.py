@@ -285,6 +285,11 @@ class Store(Protocol):
         is no such complaint, it needs no decision, or it has one.
         """
 
+    async def redate(self, now: Millis, lease_ms: int) -> int:
+        """What a clock that ran ahead has put off into hours to come is due now. Returns how many; `lease_ms` is the
+        longest lease that any node gives.
+        """
+
     async def note_alarms(self, keys: Collection[str], now: Millis) -> Mapping[str, int]:
         """These alarms stand now. Returns since when each does; one that no node has seen for a minute is solved."""
 

@@ -19,6 +19,7 @@ from gateway.store import (
     forgetting,
     missing,
     promising,
+    redating,
     registering,
     sealing,
     settling,
@@ -406,6 +407,11 @@ class SqlStore:
     async def decide(self, receipt: Receipt, by: str, now: Millis) -> bool:
         number = self._engine.numbering.read(receipt)
         return await self._write("decide", lambda: promising.decide(number, by, now))
+
+    async def redate(self, now: Millis, lease_ms: int) -> int:
+        if not await self._read(lambda: redating.has_misdated(now, lease_ms)):
+            return 0
+        return await self._write("redate", lambda: redating.redate(now, lease_ms))
 
     async def note_alarms(self, keys: Collection[str], now: Millis) -> Mapping[str, int]:
         if not keys and not await self._read(promising.has_alarms):
