@@ -26,6 +26,7 @@ from gateway.store import (
 )
 from gateway.store.accepting import Call
 from gateway.store.chain import Days, DaySum, Head, Move, Seal, Sealed, Sealing, Signer, Tally
+from gateway.store.months import find_time
 from gateway.store.numbering import SKIPPED, Numbering, reserve
 from gateway.store.plan import Plan, Put, Statement, insert_into
 from gateway.store.port import Tell
@@ -55,6 +56,8 @@ from gateway.store.vault import MARKS, KeyringLacks, KeyUnknown, Tampered, Vault
 T = TypeVar("T")
 
 FILE_MARK_BYTES = 32
+UNKNOWN_MONTHS = 8
+"""Whose keys one batch may lack; each is made, and the batch run again."""
 KEYS_EVERY_S = 300.0
 """How long a key that was destroyed may stay in the memory of another process."""
 
@@ -158,11 +161,12 @@ class SqlStore:
 
     async def _write(self, kind: str, plan: Callable[[], Plan[T]]) -> T:
         await self._look_after_keys()
-        try:
-            return await self._engine.write(kind, plan)
-        except KeyUnknown as error:
-            await self._read_keys(error.month)
-            return await self._engine.write(kind, plan)
+        for _ in range(UNKNOWN_MONTHS):
+            try:
+                return await self._engine.write(kind, plan)
+            except KeyUnknown as error:
+                await self._read_keys(error.month)
+        return await self._engine.write(kind, plan)
 
     async def _read(self, plan: Callable[[], Plan[T]]) -> T:
         await self._look_after_keys()
@@ -180,11 +184,13 @@ class SqlStore:
         else:
             self._engine.accept(call, tell)
 
-    async def wrap(self, value: bytes, about: str) -> bytes:
+    async def wrap(self, value: bytes, about: str, matter: str) -> bytes:
         await self._look_after_keys()
-        if not self._vault.can_seal(self._clock.now_ms()):
-            await self._read_keys()
-        return self._vault.seal(value, about, self._clock.now_ms())
+        try:
+            return self._vault.seal(value, about, find_time(matter))
+        except KeyUnknown as error:
+            await self._read_keys(error.month)
+        return self._vault.seal(value, about, find_time(matter))
 
     async def unwrap(self, sealed: bytes, about: str) -> bytes:
         await self._look_after_keys()

@@ -205,7 +205,7 @@ async def test_a_month_is_held_by_what_is_added_to_its_complaints_later(
     assert len(item.earlier) == 1
     assert await store.register([make_registered(item)], NOW) == [True]
     recent = await store.look_at_month(find_month_of(item.id))
-    assert recent.holds == {"complaints of older months still kept": 1}
+    assert recent.holds == {"supplements of older complaints still kept": 1}
     assert await store.forget(await store.look_at_month("2019-05"), "tests", NOW) == {}
     assert (await store.look_at_month(recent.name)).holds == {}
 
