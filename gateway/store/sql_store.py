@@ -55,9 +55,9 @@ from gateway.store.vault import MARKS, KeyringLacks, KeyUnknown, Tampered, Vault
 
 T = TypeVar("T")
 
-FILE_MARK_BYTES = 32
 UNKNOWN_MONTHS = 8
 """Whose keys one batch may lack; each is made, and the batch run again."""
+FILE_MARK_BYTES = 32
 KEYS_EVERY_S = 300.0
 """How long a key that was destroyed may stay in the memory of another process."""
 
