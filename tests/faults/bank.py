@@ -30,7 +30,7 @@ from tests.faults.checker import Finding, Held, Record, check
 from tests.faults.load import GUESTBOOK_KEY, LANES, Load
 from tests.faults.tracker import SECRET, read_journal
 from tests.postgres_server import PASSWORD, PostgresServer
-from tests.running import KEY, ROOT, Running, find_port, gateway, read_ledger, write_config
+from tests.running import KEY, ROOT, Running, find_port, gateway, open_vault, read_ledger, write_config
 
 Engine = Literal["sqlite", "postgres"]
 
@@ -299,9 +299,9 @@ class Bank:
             Held(entry["receipt"], entry["version"], entry["ticket"], entry["text"])
             for entry in read_journal(self.journal)
         ]
-        ledger = [
-            Held(entry["receipt"], entry["version"], entry["ticket"], str(entry)) for entry in read_ledger(self.data)
-        ]
+        keys = self.query("SELECT month, version, sealed, made_ms, destroyed_ms FROM vault")
+        entries = read_ledger(self.data, open_vault(self.data, keys))
+        ledger = [Held(entry["receipt"], entry["version"], entry["ticket"], str(entry)) for entry in entries]
         return check(
             Record(
                 acknowledged=self.load.acknowledged,
