@@ -1,5 +1,5 @@
 # make run   start the demo bank        make test   run the tests
-# make check what CI runs               make bench  ratios against a bare handler
+# make check what CI runs               make bench  ratios against a bare handler, on both engines
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -39,7 +39,8 @@ format: $(VENV)/.tools
 
 bench: $(VENV)/.tools
 	bash .ci/install-wrk.sh
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks accept pipeline
+	$(BIN)/python -m benchmarks accept nodes pipeline --store postgres
 
 # The long form of the crash test: every named point, and 100 random moments.
 crash: $(VENV)/.tools
