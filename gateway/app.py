@@ -306,8 +306,8 @@ class Gateway:
 
     # Parties are opened before the store is, so that wrong settings make none.
 
-    async def _seal(self, value: bytes, about: str) -> bytes:
-        return await wrapping.seal(self.store, value, about)
+    async def _seal(self, value: bytes, about: str, matter: str) -> bytes:
+        return await wrapping.seal(self.store, value, about, matter)
 
     async def _unseal(self, sealed: bytes, about: str) -> bytes:
         return await wrapping.unseal(self.store, sealed, about)
@@ -384,6 +384,7 @@ class Gateway:
                 clock,
                 settings.promises,
                 settings.bank.timezone,
+                lease_s=lease_s,
                 expected={
                     name: entry.expect_every
                     for name, entry in settings.channels.items()
