@@ -1,5 +1,5 @@
 # make run   start the demo bank        make test   run the tests
-# make check what CI runs               make bench  ratios against a bare handler
+# make check what CI runs               make bench  ratios against a bare handler, on both engines
 # make faults a thousand seeded runs under faults
 PYTHON ?= python3
 VENV := .venv
@@ -42,7 +42,8 @@ format: $(VENV)/.tools
 
 bench: $(VENV)/.tools
 	bash .ci/install-wrk.sh
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks accept pipeline
+	$(BIN)/python -m benchmarks accept nodes pipeline --store postgres
 
 # The long form of the fault tests: a thousand seeded runs, and a table. FAULTS="--only killed --runs 100" chooses.
 faults: $(VENV)/.tools

@@ -2,10 +2,14 @@
 
 import contextlib
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from config.keys import make_keyring
 from tests.postgres_server import PASSWORD, PostgresServer
 
 STORES = ("sqlite", "postgres")
@@ -17,10 +21,11 @@ class Database:
 
     name: str
     server: PostgresServer
+    keys: Path
 
     @property
     def settings(self) -> str:
-        return f'[store]\nurl = "{self.server.url(self.name)}"\n'
+        return f'[store]\nurl = "{self.server.url(self.name)}"\n[keys]\nfile = "{self.keys}"\n'
 
     @property
     def environment(self) -> dict[str, str]:
@@ -45,10 +50,14 @@ def opened(store: str, cpu: str | None) -> Iterator[Make]:
         yield lambda: None
         return
     server = PostgresServer(durable=True, vacuum=True)
+    folder = Path(tempfile.mkdtemp(prefix="huiyin-keys-"))
+    keys = folder / "master.key"  # of all nodes at a database
+    make_keyring(keys)
     try:
         if cpu is not None:
             # Those it starts later inherit it; what it has started already rarely runs.
             os.sched_setaffinity(server.pid, {int(cpu)})
-        yield lambda: Database(server.make_database(), server)
+        yield lambda: Database(server.make_database(), server, keys)
     finally:
         server.remove()
+        shutil.rmtree(folder)
