@@ -363,6 +363,7 @@ def test_a_value_that_was_given_away_once_goes_wherever_it_stands_again() -> Non
     redacted = remove_secrets("我念了483920给他。后来才知道 483920 就是验证码：483920")
     assert "483920" not in redacted.text
     assert redacted.kinds == ("code",) * 3
+    assert remove_secrets("密码是735824，再说一遍：735824").kinds == ("password",) * 2
 
 
 @pytest.mark.parametrize(
