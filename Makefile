@@ -24,6 +24,7 @@ run: $(STAMP)
 
 test: $(VENV)/.tools
 	bash .ci/install-browser.sh
+	bash .ci/install-clamd.sh
 	$(BIN)/pytest
 
 check: $(VENV)/.tools

@@ -1,13 +1,14 @@
 """Drafts of one matter -> one Complaint. Pure: everything it knows comes in; it never raises on a Draft."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from config.branches import BranchEntry
 from config.codes import CodeTable
+from config.settings import AttachmentSettings
 from gateway.contract.complaint import (
     Authenticity,
     ChannelRef,
@@ -78,6 +79,7 @@ class Tables:
     decide_days: int
     timezone: str
     bank_numbers: frozenset[str] = frozenset()
+    limits: AttachmentSettings = field(default_factory=AttachmentSettings)
 
     @cached_property
     def branch_index(self) -> BranchIndex:
@@ -103,7 +105,6 @@ def normalize(drafts: Sequence[Draft], reading: Reading, tables: Tables) -> Comp
     turns = _remove_said(_clean_turns(drafts))
     headline = remove_secrets(_line(_first(draft.title for draft in drafts))).text
     wish = remove_secrets(clean("\n".join(dict.fromkeys(draft.request for draft in drafts if draft.request)))).text
-    attachments = describe_attachments(drafts)
 
     speech = join_speech(written, turns)
     view = plain(speech)
@@ -116,6 +117,7 @@ def normalize(drafts: Sequence[Draft], reading: Reading, tables: Tables) -> Comp
         name=_line(_first(draft.branch_name for draft in drafts)),
         words=folded,
     )
+    listed = describe_attachments(drafts, tables.limits)
     accused_person = _line(_first(draft.accused_person for draft in drafts))
     accused = None
     if chosen_kind is Kind.COMPLAINT or accused_person:
@@ -138,7 +140,8 @@ def normalize(drafts: Sequence[Draft], reading: Reading, tables: Tables) -> Comp
         title=_make_title(headline, speech),
         narrative=written,
         turns=turns,
-        attachments=attachments,
+        attachments=listed.references,
+        unlisted_attachments=listed.left_out,
         request=wish or find_request(view, speech),
         amounts=find_amounts(view, speech),
         accused=accused,
@@ -153,7 +156,7 @@ def normalize(drafts: Sequence[Draft], reading: Reading, tables: Tables) -> Comp
         authenticity=reading.authenticity,
         privacy=_report_privacy(
             list_removed(
-                (written, headline, wish, *(turn.text for turn in turns), *(each.name for each in attachments))
+                (written, headline, wish, *(turn.text for turn in turns), *(each.name for each in listed.references))
             ),
             find_kept(identifiers),
         ),

@@ -24,7 +24,7 @@ KINDS = {
     "track": "磁道信息",
 }
 _BY_NAME = {name: kind for kind, name in KINDS.items()} | {kind: kind for kind in KINDS}
-TAG = re.compile(rf"\[(?:已删除|removed):({'|'.join(_BY_NAME)})\]")
+TAG = re.compile(rf"\[(?:已删除|removed)[:_]({'|'.join(_BY_NAME)})\]")
 
 _GATES = (
     *("码", "碼", "密", "口令", "背", "签名", "簽名", "位数", "位數", "数字", "數字", "有效"),

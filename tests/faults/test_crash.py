@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from gateway.ops.killpoints import POINTS
+from gateway.store.vault import Vault
 from tests.running import KEY, gateway, read_ledger, run_cli, wait_for_ledger, write_config
 
 CRASHES = int(os.environ.get("HUIYIN_CRASHES", "100"))
@@ -51,8 +52,8 @@ class Caller:
             assert earlier == told["receipt"], "one call, one receipt"
 
 
-def check_ledger(data: Path, caller: Caller) -> None:
-    entries = wait_for_ledger(data, set(caller.acknowledged.values()))
+def check_ledger(data: Path, caller: Caller, vault: Vault | None = None) -> None:
+    entries = wait_for_ledger(data, set(caller.acknowledged.values()), vault=vault)
     found = Counter(entry["receipt"] for entry in entries)
     missing = {call: receipt for call, receipt in caller.acknowledged.items() if receipt not in found}
     assert not missing, f"{len(missing)} acknowledged calls are not in the ledger"

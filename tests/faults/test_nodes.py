@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,7 +16,16 @@ import pytest
 from tests.faults.test_crash import CLIENTS, Caller, check_ledger
 from tests.journeys.test_complaint import push
 from tests.postgres_server import PASSWORD, PostgresServer
-from tests.running import HOTLINE_AND_LEDGER, KEY, gateway, read_ledger, run_cli, wait_for_ledger, write_config
+from tests.running import (
+    HOTLINE_AND_LEDGER,
+    KEY,
+    gateway,
+    open_vault,
+    read_ledger,
+    run_cli,
+    wait_for_ledger,
+    write_config,
+)
 
 SECRET = {"HUIYIN__STORE__PASSWORD": PASSWORD}
 
@@ -33,8 +43,13 @@ def config(server: PostgresServer, tmp_path: Path) -> str:
     return str(write_config(tmp_path, f'[store]\nurl = "{url}"\n{HOTLINE_AND_LEDGER}'))
 
 
+def find_database(config: str) -> str:
+    url: str = tomllib.loads(Path(config).read_text("utf-8"))["store"]["url"]
+    return url.rpartition("/")[2]
+
+
 def test_one_of_two_nodes_is_killed_under_load_and_the_other_finishes_everything_once(
-    config: str, tmp_path: Path
+    config: str, tmp_path: Path, server: PostgresServer
 ) -> None:
     caller = Caller()
 
@@ -57,7 +72,8 @@ def test_one_of_two_nodes_is_killed_under_load_and_the_other_finishes_everything
         gateway(tmp_path, "--config", config, environment=SECRET) as second,
     ):
         asyncio.run(load_both_and_kill_one([first.url, second.url]))
-        check_ledger(tmp_path, caller)
+        keys = server.query(find_database(config), "SELECT month, version, sealed, made_ms, destroyed_ms FROM vault")
+        check_ledger(tmp_path, caller, open_vault(tmp_path, keys))
         assert second.stop() == 0
         assert PASSWORD not in "".join(first.output + second.output)
 
