@@ -61,7 +61,7 @@ _GATES = (
         " exp",
         "valid t",
     ),
-    *("رمز", "الرمز", "كود", "السر", "مرور"),
+    *("رمز", "كود", "التحقق", "السر", "مرور"),
     # Letters of full width, and characters nobody sees, by which a label may be written.
     *("ｃ", "Ｃ", "ｐ", "Ｐ", "ｏ", "Ｏ", "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad"),
     "^",
@@ -291,10 +291,13 @@ def _find_labelled(view: str) -> _Spans:
 
 def _find_after(view: str, at: int, kind: str, spans: _Spans) -> None:
     """The value behind a label that ends at `at`, and those that are added to it ("和", "改成")."""
+    further = pattern.FURTHER_PIN if kind == "pin" else pattern.FURTHER
     for rule in pattern.AFTER_LABEL[kind]:
         match = rule.match(view, at)
+        if match and pattern.OTHER_GAP.search(match.groupdict().get("gap") or ""):
+            continue
         while match and not _is_other(view, *match.span("value"), kind) and spans.add(*match.span("value"), kind):
-            match = pattern.FURTHER.match(view, match.end("value")) if kind in ("code", "password") else None
+            match = further.match(view, match.end("value")) if kind != "cvv" else None
             if match is None:
                 return
 
