@@ -1,11 +1,12 @@
 # make run   start the demo bank        make test   run the tests
 # make check what CI runs               make bench  ratios against a bare handler
+# make faults a thousand seeded runs under faults
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-for-this-pyproject
 
-.PHONY: run test check bench format crash
+.PHONY: run test check bench format faults
 
 # python3-venv or a newer pip may be missing on a bare machine: what is needed is said, not guessed.
 $(STAMP): pyproject.toml
@@ -25,6 +26,7 @@ run: $(STAMP)
 test: $(VENV)/.tools
 	bash .ci/install-browser.sh
 	bash .ci/install-clamd.sh
+	bash .ci/install-fault-tools.sh
 	$(BIN)/pytest
 
 check: $(VENV)/.tools
@@ -42,6 +44,7 @@ bench: $(VENV)/.tools
 	bash .ci/install-wrk.sh
 	$(BIN)/python -m benchmarks
 
-# The long form of the crash test: every named point, and 100 random moments.
-crash: $(VENV)/.tools
-	HUIYIN_CRASHES=100 $(BIN)/pytest -q tests/faults
+# The long form of the fault tests: a thousand seeded runs, and a table. FAULTS="--only killed --runs 100" chooses.
+faults: $(VENV)/.tools
+	bash .ci/install-fault-tools.sh
+	$(BIN)/python -m tests.faults $(FAULTS)

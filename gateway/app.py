@@ -26,7 +26,7 @@ from gateway.intake.acknowledge_page import AcknowledgePage, write_answer_link
 from gateway.intake.health import Health
 from gateway.intake.polling import Polling
 from gateway.intake.progress import Teller
-from gateway.intake.scrub.envelope import PURPOSE, Scrub
+from gateway.intake.scrub.envelope import Scrub
 from gateway.intake.server import Intake
 from gateway.intake.status_page import StatusPage
 from gateway.ops.logs import log
@@ -224,7 +224,7 @@ class Gateway:
             for role in Role:
                 self._wakes[role].also(partial(self._hints.tell, role.value))
             self._hints.start()
-        self._accept = Acceptance(self.store, Scrub(house.derive(PURPOSE)), self._wakes[Role.REGISTER])
+        self._accept = Acceptance(self.store, Scrub(self.store.mark), self._wakes[Role.REGISTER])
         self._health = Health(self.store, VERSION)
         self._start_stages()
         await self._start_intake()
@@ -306,8 +306,8 @@ class Gateway:
 
     # Parties are opened before the store is, so that wrong settings make none.
 
-    async def _seal(self, value: bytes, about: str) -> bytes:
-        return await wrapping.seal(self.store, value, about)
+    async def _seal(self, value: bytes, about: str, matter: str) -> bytes:
+        return await wrapping.seal(self.store, value, about, matter)
 
     async def _unseal(self, sealed: bytes, about: str) -> bytes:
         return await wrapping.unseal(self.store, sealed, about)
@@ -384,6 +384,7 @@ class Gateway:
                 clock,
                 settings.promises,
                 settings.bank.timezone,
+                lease_s=lease_s,
                 expected={
                     name: entry.expect_every
                     for name, entry in settings.channels.items()

@@ -95,7 +95,8 @@ class Tables:
 
 
 def normalize(drafts: Sequence[Draft], reading: Reading, tables: Tables) -> Complaint:
-    """`drafts` in the order they came, at least one; one with `replaces` supersedes all before it, the others add up.
+    """`drafts` in the order they came, at least one; one with `replaces` supersedes all before it (unless it came late,
+    and one of them says all that it says and more), the others add up.
 
     The verdict is neutral (`made_by` "none"): the judge comes after.
     """
@@ -105,6 +106,7 @@ def normalize(drafts: Sequence[Draft], reading: Reading, tables: Tables) -> Comp
     turns = _remove_said(_clean_turns(drafts))
     headline = remove_secrets(_line(_first(draft.title for draft in drafts))).text
     wish = remove_secrets(clean("\n".join(dict.fromkeys(draft.request for draft in drafts if draft.request)))).text
+    listed = describe_attachments(drafts, tables.limits)
 
     speech = join_speech(written, turns)
     view = plain(speech)
@@ -117,7 +119,6 @@ def normalize(drafts: Sequence[Draft], reading: Reading, tables: Tables) -> Comp
         name=_line(_first(draft.branch_name for draft in drafts)),
         words=folded,
     )
-    listed = describe_attachments(drafts, tables.limits)
     accused_person = _line(_first(draft.accused_person for draft in drafts))
     accused = None
     if chosen_kind is Kind.COMPLAINT or accused_person:
@@ -175,8 +176,24 @@ def _find_chosen(drafts: Sequence[Draft]) -> Kind | None:
 
 
 def _drop_superseded(drafts: Sequence[Draft]) -> Sequence[Draft]:
-    last = max((at for at, draft in enumerate(drafts) if draft.replaces), default=0)
-    return drafts[last:]
+    left: list[Draft] = []
+    for draft in drafts:
+        if not draft.replaces:
+            left.append(draft)
+        # What was sent first may come last, when its first push found no answer.
+        elif not any(_holds(earlier, draft) for earlier in left):
+            left = [draft]
+    return left
+
+
+def _holds(fuller: Draft, other: Draft) -> bool:
+    """Whether a draft says all that the other says, word by word, and more."""
+    whole, parts = "\n".join(_list_words(fuller)), _list_words(other)
+    return bool(parts) and len(whole) > len("\n".join(parts)) and all(part in whole for part in parts)
+
+
+def _list_words(draft: Draft) -> list[str]:
+    return [text for text in (draft.text, *(turn.text for turn in draft.turns)) if text]
 
 
 def _clean_turns(drafts: Sequence[Draft]) -> list[Turn]:

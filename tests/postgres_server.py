@@ -12,7 +12,8 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,10 +48,18 @@ def find_programs() -> Path:
     return found[-1].parent
 
 
-class PostgresServer:
-    """`durable=False` leaves out the syncs, for tests that do not end the server. `vacuum`: as a server does by itself."""
+def _kill_children(pid: int) -> None:
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with suppress(ProcessLookupError):
+            os.kill(int(child), signal.SIGKILL)
 
-    def __init__(self, *, durable: bool = False, vacuum: bool = False) -> None:
+
+class PostgresServer:
+    """`durable=False` leaves out the syncs, for tests that do not end the server. `primary`: this one is its hot standby,
+    and from now on the primary's commits wait for it. `vacuum`: as a server does by itself.
+    """
+
+    def __init__(self, *, durable: bool = False, vacuum: bool = False, primary: "PostgresServer | None" = None) -> None:
         self._programs = find_programs()
         self._folder = Path(tempfile.mkdtemp(prefix="huiyin-postgres-"))
         self._folder.chmod(0o755)
@@ -67,10 +76,16 @@ class PostgresServer:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         self._connections: dict[str, Any] = {}
-        self._make()
-        self.start()
-        self.make_database("huiyin_template", template=None)
-        migrate(self.url("huiyin_template"), Secret(PASSWORD))
+        if primary is None:
+            self._make()
+            self.start()
+            self.make_database("huiyin_template", template=None)
+            migrate(self.url("huiyin_template"), Secret(PASSWORD))
+        else:
+            self._copy(primary)
+            self.start()
+            primary.query("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'")
+            primary.query("postgres", "SELECT pg_reload_conf()")
 
     # --- the server ------------------------------------------------------------------------------------------------
 
@@ -92,6 +107,16 @@ class PostgresServer:
         made = subprocess.run(command, user=self._user, capture_output=True, text=True, check=False, cwd="/")
         assert made.returncode == 0, made.stderr
 
+    def _copy(self, primary: "PostgresServer") -> None:
+        command = [self._programs / "pg_basebackup", "-D", self._data, "-R", "-X", "stream", "-c", "fast", "--no-sync"]
+        command += ["-d", f"host=127.0.0.1 port={primary.port} user={USER} password={PASSWORD}"]
+        copied = subprocess.run(command, user=self._user, capture_output=True, text=True, check=False, cwd="/")
+        assert copied.returncode == 0, copied.stderr
+
+    def promote(self) -> None:
+        """A standby becomes a primary; its commits wait for nobody."""
+        assert self.query("postgres", "SELECT pg_promote(true, 60)") == [(True,)]
+
     def start(self) -> None:
         command = [self._programs / "postgres", "-D", self._data, "-p", str(self.port), "-h", "127.0.0.1"]
         command += ["-k", "", "-c", "max_connections=200", *self._options]
@@ -111,9 +136,13 @@ class PostgresServer:
         return True
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """SIGINT cuts all connections and stops in order; SIGQUIT stops as in a power cut, but for the disk's cache."""
+        """SIGINT cuts all connections and stops in order; SIGQUIT stops as in a power cut, but for the disk's cache;
+        SIGKILL is the same for each of its processes, which then have no last word.
+        """
         if self._process is not None:
             self._forget_connections()
+            if how is signal.SIGKILL:
+                _kill_children(self._process.pid)
             self._process.send_signal(how)
             self._process.wait(60)
             self._process = None
@@ -128,16 +157,27 @@ class PostgresServer:
     def url(self, database: str, port: int | None = None) -> str:
         return f"postgresql://{USER}@127.0.0.1:{port or self.port}/{database}"
 
-    def make_database(self, name: str = "", template: str | None = "huiyin_template") -> str:
+    def make_database(self, name: str = "", template: str | None = "huiyin_template", *, tablespace: str = "") -> str:
         """A migrated database; an empty one without template. Returns its name."""
         name = name or f"huiyin_{next(_numbers)}"
         self._forget_connections("huiyin_template")
-        self.query("postgres", f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}")
+        place = f" TABLESPACE {tablespace}" if tablespace else ""
+        self.query("postgres", f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}{place}")
         return name
 
     def drop_database(self, name: str) -> None:
         self._forget_connections(name)
         self.query("postgres", f"DROP DATABASE {name} WITH (FORCE)")
+
+    @contextmanager
+    def tablespace(self, folder: Path) -> Iterator[str]:
+        """A place for databases in this empty folder; they are dropped before it ends. Gives its name."""
+        name = f"place_{next(_numbers)}"
+        if self._user:
+            shutil.chown(folder, self._user)
+        self.query("postgres", f"CREATE TABLESPACE {name} LOCATION '{folder}'")
+        yield name
+        self.query("postgres", f"DROP TABLESPACE {name}")
 
     def query(self, database: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows, on a connection kept for it. `?` stands for a value, as in SQLite."""

@@ -26,7 +26,7 @@ from gateway.commands.opening import (
 from gateway.commands.progress import Progress
 from gateway.contract.envelope import Envelope
 from gateway.contract.ports import Collect, Notifier, System
-from gateway.intake.scrub.envelope import PURPOSE, Scrub
+from gateway.intake.scrub.envelope import Scrub
 from gateway.ops.logs import set_up_logs
 from gateway.ops.time import SystemClock
 from gateway.stages.register import Planner, Register
@@ -61,11 +61,11 @@ async def _import(settings: Settings, instance: str, names: Sequence[str], forma
     # Imported history wakes and writes to nobody, but what else waits in the store may have to.
     notices = {n: plugins.open_notice(n, e, house) for n, e in settings.notices.items() if e.enabled}
     workers = Workers(settings, open_keyring(settings), reader)
-    scrub = Scrub(house.derive(PURPOSE))
     progress = Progress()
     count: Counter[str] = Counter()
     new: list[str] = []
     async with opened_store(settings) as store:
+        scrub = Scrub(store.mark)
         for name in list_files(names):
             count["files"] += 1
             with open_file(name) as stream:

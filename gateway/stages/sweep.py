@@ -29,6 +29,7 @@ class Sweep:
         promises: PromiseSettings,
         timezone: str,
         *,
+        lease_s: int = 60,
         expected: Mapping[str, int] | None = None,
         find_fault: Callable[[], str] = lambda: "",
         alarms: Alarms | None = None,
@@ -37,6 +38,7 @@ class Sweep:
         self._clock = clock
         self._promises = promises
         self._days = Days(timezone)
+        self._lease_ms = lease_s * 1000
         self._expected = expected or {}
         self._find_fault = find_fault
         self._alarms = alarms
@@ -58,6 +60,7 @@ class Sweep:
         now = self._clock.now_ms()
         broken: list[Alarm] = []
         parts: tuple[Callable[[Millis], Awaitable[Sequence[Alarm]]], ...] = (
+            self._redate,
             self._watch_standings,
             self._watch_balance,
             self._watch_deadlines,
@@ -87,6 +90,11 @@ class Sweep:
         if self._alarms is not None:
             await self._alarms.tell(broken)
         return 0
+
+    async def _redate(self, now: Millis) -> list[Alarm]:
+        if count := await self._store.redate(now, self._lease_ms):
+            log.warning("clock.had_run_ahead", rows=count)
+        return []
 
     async def _watch_standings(self, now: Millis) -> list[Alarm]:
         standings = await self._store.standings()

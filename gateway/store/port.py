@@ -69,8 +69,10 @@ class Store(Protocol):
 
     # --- what lies outside the database, under the same keys -------------------------------------------------------
 
-    async def wrap(self, value: bytes, about: str) -> bytes:
-        """Sealed under this month's key; opens only as `about` the same thing. Raises StoreUnavailable."""
+    async def wrap(self, value: bytes, about: str, matter: str) -> bytes:
+        """Sealed under the key of the month in which the matter (a complaint's id) began; opens only as `about` the same
+        thing. Raises StoreUnavailable.
+        """
 
     async def unwrap(self, sealed: bytes, about: str) -> bytes:
         """Raises Erased where its month was destroyed, Tampered where it was changed or is about another thing."""
@@ -283,6 +285,11 @@ class Store(Protocol):
     async def decide(self, receipt: Receipt, by: str, now: Millis) -> bool:
         """The bank has given its decision: the deadline is kept, and the history says `complaint.closed`. False: there
         is no such complaint, it needs no decision, or it has one.
+        """
+
+    async def redate(self, now: Millis, lease_ms: int) -> int:
+        """What a clock that ran ahead has put off into hours to come is due now. Returns how many; `lease_ms` is the
+        longest lease that any node gives.
         """
 
     async def note_alarms(self, keys: Collection[str], now: Millis) -> Mapping[str, int]:

@@ -11,10 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 from config.secret import Secret
 from gateway.ops.killpoints import point
@@ -79,14 +78,16 @@ class Address:
 
 
 def find_address(url: str, password: Secret | None = None) -> Address:
-    """`postgresql://user@host:port/database?sslmode=...`. Raises ValueError for anything else, or with a password."""
+    """`postgresql://user@host:port,host:port/database?sslmode=...`, with one host or several. Raises ValueError for
+    anything else, or with a password.
+    """
     try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
+        parsed = urlsplit(url)
+    except ValueError:
         raise ValueError("the store's url is not of the form postgresql://user@host/database") from None
-    if parsed.drivername not in ("postgresql", "postgres") or not parsed.database:
+    if parsed.scheme not in ("postgresql", "postgres") or not parsed.path.strip("/"):
         raise ValueError("the store's url is not of the form postgresql://user@host/database")
-    if parsed.password is not None or "password" in parsed.query:
+    if parsed.password is not None or "password" in parse_qs(parsed.query, keep_blank_values=True):
         raise ValueError("the store's url holds a password; put it into store.password_file or HUIYIN__STORE__PASSWORD")
     return Address(url, password)
 

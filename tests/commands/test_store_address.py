@@ -17,6 +17,7 @@ def choose(url: str) -> str:
         ("", "sqlite:////srv/huiyin/huiyin.db"),
         ("sqlite:///other.db", "sqlite:///other.db"),
         ("postgresql://huiyin@db1,db2:5433/huiyin?sslmode=verify-full", None),
+        ("postgresql://huiyin@db1:5433,db2:5434/huiyin", None),
         ("postgresql://huiyin@/huiyin?host=/run/postgresql", None),
     ],
 )
@@ -31,6 +32,8 @@ def test_the_url_chooses_the_engine(url: str, found: str | None):
         ("sqlite:///", "sqlite:///path"),
         ("postgresql://huiyin@db", "postgresql://user@host/database"),
         ("postgresql://huiyin:sesame@db/huiyin", "password_file"),
+        ("postgresql://huiyin:sesame@db1:5433,db2:5434/huiyin", "password_file"),
+        ("postgresql://huiyin@db/huiyin?password=sesame", "password_file"),
     ],
 )
 def test_any_other_is_refused_in_words_and_without_a_password_that_stands_in_it(url: str, told: str):

@@ -1,32 +1,31 @@
-"""Two gateways on one PostgreSQL, as a bank runs them: one dies, the database goes away, the work is split."""
+"""Gateways on one PostgreSQL, as a bank runs them: the database goes away, the work is split. (What happens when one of
+two dies is in test_faults.py.)
+"""
 
 import asyncio
 import json
 import os
-import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from tests.faults.test_crash import CLIENTS, Caller, check_ledger
 from tests.journeys.test_complaint import push
 from tests.postgres_server import PASSWORD, PostgresServer
 from tests.running import (
     HOTLINE_AND_LEDGER,
     KEY,
     gateway,
-    open_vault,
     read_ledger,
     run_cli,
     wait_for_ledger,
     write_config,
 )
 
+CLIENTS = 8
 SECRET = {"HUIYIN__STORE__PASSWORD": PASSWORD}
 
 
@@ -41,41 +40,6 @@ def server() -> Iterator[PostgresServer]:
 def config(server: PostgresServer, tmp_path: Path) -> str:
     url = server.url(server.make_database(template=None))
     return str(write_config(tmp_path, f'[store]\nurl = "{url}"\n{HOTLINE_AND_LEDGER}'))
-
-
-def find_database(config: str) -> str:
-    url: str = tomllib.loads(Path(config).read_text("utf-8"))["store"]["url"]
-    return url.rpartition("/")[2]
-
-
-def test_one_of_two_nodes_is_killed_under_load_and_the_other_finishes_everything_once(
-    config: str, tmp_path: Path, server: PostgresServer
-) -> None:
-    caller = Caller()
-
-    async def load_both_and_kill_one(urls: list[str]) -> None:
-        pushing = [asyncio.create_task(caller.push_until_it_dies(url)) for url in urls]
-        while len(caller.acknowledged) < 300:  # noqa: ASYNC110 - the gateways' doing
-            await asyncio.sleep(0.01)
-        first.kill()
-        await pushing[0]
-        so_far = len(caller.acknowledged)
-        # What the dead node did not answer goes to the other, as a load balancer sends it there.
-        while len(caller.acknowledged) < so_far + 100 or caller.unanswered:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.01)
-        pushing[1].cancel()
-        with suppress(asyncio.CancelledError):
-            await pushing[1]
-
-    with (
-        gateway(tmp_path, "--config", config, environment=SECRET) as first,
-        gateway(tmp_path, "--config", config, environment=SECRET) as second,
-    ):
-        asyncio.run(load_both_and_kill_one([first.url, second.url]))
-        keys = server.query(find_database(config), "SELECT month, version, sealed, made_ms, destroyed_ms FROM vault")
-        check_ledger(tmp_path, caller, open_vault(tmp_path, keys))
-        assert second.stop() == 0
-        assert PASSWORD not in "".join(first.output + second.output)
 
 
 def test_while_the_database_is_away_callers_get_503_and_the_gateway_recovers_by_itself(

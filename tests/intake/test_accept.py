@@ -13,6 +13,7 @@ from gateway.intake.scrub.envelope import Scrub
 from gateway.store.port import Told
 from tests.intake.conftest import Open, Party
 from tests.intake.test_scrub import enclose
+from tests.keyring import mark
 
 SAID, OTHER = "验证码是483920，请退款", "验证码是483921，请退款"
 KEY = {"Idempotency-Key": "k"}
@@ -40,7 +41,7 @@ async def test_the_digits_are_in_no_file_of_the_store_and_the_words_around_them_
 @pytest.mark.parametrize("soon", [True, False])
 async def test_long_and_short_ones_are_kept_the_same_way(open_site: Open, words: str, soon: bool) -> None:
     site = await open_site()
-    accept = Acceptance(site.store, Scrub(bytes(32)), lambda: None)
+    accept = Acceptance(site.store, Scrub(mark), lambda: None)
 
     async def keep(envelope: Envelope) -> Sequence[Accepted]:
         if not soon:

@@ -15,6 +15,7 @@ from gateway.intake.accept import Acceptance
 from gateway.intake.polling import POLL_LIMIT_S, STALE_AFTER_POLLS, Polling
 from gateway.intake.scrub.envelope import Scrub
 from gateway.store.sql_store import SqlStore
+from tests.keyring import mark
 from tests.store.conftest import Bench, on_sqlite
 
 
@@ -68,7 +69,7 @@ def open_polling(mailbox: Mailbox, bench: Bench, **options: float) -> Polling:
     return Polling(
         "mailbox",
         mailbox,
-        Acceptance(mailbox.store, Scrub(bytes(32)), lambda: None),
+        Acceptance(mailbox.store, Scrub(mark), lambda: None),
         mailbox.store,
         bench.clock,
         **options,

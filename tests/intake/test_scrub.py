@@ -14,10 +14,11 @@ from gateway.contract.envelope import Envelope, Thread
 from gateway.intake.scrub.envelope import Scrub, scrub_raw
 from gateway.intake.scrub.removal import Removal
 from tests.contract.parties import ADAPTERS
+from tests.keyring import mark
 
 JSON, MAIL = "application/json", "message/rfc822"
 SAID, TAGGED = "余额50.10，我的验证码是483920", "余额50.10，我的验证码是[已删除:验证码]"
-SCRUB = Scrub(bytes(32))
+SCRUB = Scrub(mark)
 
 
 def scrub(raw: bytes, media_type: str = JSON) -> bytes:
@@ -208,7 +209,10 @@ def test_the_digest_stays_that_of_what_was_sent_and_keys_made_of_it_become_keyed
     assert first == again
     assert digest.hex()[:16] not in first.source_key
     assert first.source_key.startswith("call:c-7:")
-    assert SCRUB(enclose(raw, source_key=digest.hex()))[0] != Scrub(b"1" * 32)(enclose(raw, source_key=digest.hex()))[0]
+    assert (
+        SCRUB(enclose(raw, source_key=digest.hex()))[0]
+        != Scrub(lambda value: mark(b"1" + value))(enclose(raw, source_key=digest.hex()))[0]
+    )
 
 
 def test_keys_and_hints_that_hold_a_secret_are_hidden() -> None:

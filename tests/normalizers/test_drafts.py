@@ -55,6 +55,14 @@ def test_supplements_add_up_and_a_fuller_form_replaces_what_came_before() -> Non
     assert fuller.complainant.phones == ()
 
 
+def test_a_shorter_form_that_the_fuller_one_has_overtaken_takes_none_of_its_words_away() -> None:
+    shorter = Draft(turns=(Turn(speaker=Speaker.CUSTOMER, text="我的卡被吞了"),), replaces=True)
+    fuller = Draft(turns=(*shorter.turns, Turn(speaker=Speaker.CUSTOMER, text="里面有两万元")), replaces=True)
+    assert read_all([fuller, shorter]).turns == read_all([shorter, fuller]).turns == fuller.turns
+    corrected = Draft(turns=(Turn(speaker=Speaker.CUSTOMER, text="我的卡没有被吞"),), replaces=True)
+    assert read_all([fuller, corrected]).turns == corrected.turns
+
+
 def test_quoted_words_of_others_are_kept_as_a_turn_that_is_not_the_customers() -> None:
     complaint = read("请处理", quoted="-----原始邮件-----\n我叫李雷，电话13911112222")
     assert complaint.turns[-1].speaker is Speaker.SYSTEM

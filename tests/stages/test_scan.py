@@ -29,6 +29,7 @@ from gateway.store.blobs import FileBlobs
 from gateway.store.rows import Target
 from gateway.store.sql_store import SqlStore
 from tests.clamd_server import SIGNATURE, STREAM_LIMIT_BYTES, ClamdServer, make_eicar
+from tests.keyring import mark
 from tests.stages.conftest import House
 from tests.store.conftest import Bench, on_sqlite
 
@@ -103,7 +104,7 @@ class Mailbox:
             open_scan(self.settings.scan, self.bank.house),
             store or self.bank.store,
             self.attachments,
-            Acceptance(self.bank.store, Scrub(bytes(32)), lambda: None),
+            Acceptance(self.bank.store, Scrub(mark), lambda: None),
             self.bank.bench.clock,
             passes=self.settings.scan.when_away == "pass",
             lease_s=60,

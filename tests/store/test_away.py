@@ -1,7 +1,6 @@
 """PostgreSQL goes away, comes back, goes silent, or is cut off in the middle of a commit."""
 
 import asyncio
-import contextlib
 import re
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -18,6 +17,7 @@ from gateway.store.port import StoreUnavailable
 from gateway.store.postgres_connection import StatementFailed, Transaction
 from gateway.store.postgres_hints import Hints
 from gateway.store.sql_store import SqlStore
+from tests.cable import Cable
 from tests.postgres_server import PASSWORD, PostgresServer
 from tests.store.conftest import LEASE, NOW, Bench, make_envelope, make_registered, on_postgres, register_one
 from tests.store.test_nodes import hold, hold_accept
@@ -219,84 +219,26 @@ async def test_more_work_at_once_than_there_are_connections_waits_its_turn(bench
 # --- the network ---------------------------------------------------------------------------------------------------
 
 
-class Wire:
-    """A network between the gateway and its database, which can fail at a chosen moment."""
-
-    def __init__(self, server_port: int) -> None:
-        self._server_port = server_port
-        self._writers: list[asyncio.StreamWriter] = []
-        self.port = 0
-        self.cut_at: bytes | None = None
-        self.deliver_first = True
-        self.silent = False
-        self.cuts = 0
-        self.refusing = False
-        self.refused = 0
-
-    async def open(self) -> None:
-        self._listener = await asyncio.start_server(self._carry, "127.0.0.1", 0)
-        self.port = self._listener.sockets[0].getsockname()[1]
-
-    async def close(self) -> None:
-        self._listener.close()
-        self.cut()
-
-    def cut(self) -> None:
-        for writer in self._writers:
-            writer.transport.abort()
-        self._writers.clear()
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.refusing:
-            self.refused += 1
-            writer.transport.abort()
-            return
-        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
-        self._writers += [writer, up_writer]
-        with contextlib.suppress(ConnectionError):
-            await asyncio.gather(self._pump(reader, up_writer, writer), self._pump(up_reader, writer, None))
-
-    async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, back: asyncio.StreamWriter | None
-    ) -> None:
-        while data := await reader.read(65536):
-            if self.silent:
-                continue
-            if back is not None and self.cut_at is not None and self.cut_at in data:
-                self.cut_at = None
-                self.cuts += 1
-                # The answer never comes: the way back is gone before the server can use it.
-                back.transport.abort()
-                if self.deliver_first:
-                    writer.write(data)
-                    await writer.drain()
-                return
-            writer.write(data)
-            await writer.drain()
-        writer.close()
-
-
 @pytest.fixture
-async def wire(bench: Bench, postgres_server: PostgresServer) -> AsyncIterator[Wire]:
-    wire = Wire(postgres_server.port)
-    await wire.open()
-    bench.url = re.sub(r":\d+/", f":{wire.port}/", bench.url)
-    yield wire
-    await wire.close()
+async def cable(bench: Bench, postgres_server: PostgresServer) -> AsyncIterator[Cable]:
+    cable = await Cable.lay(postgres_server.port)
+    bench.url = re.sub(r":\d+/", f":{cable.port}/", bench.url)
+    yield cable
+    await cable.close()
 
 
 @on_postgres
 @pytest.mark.parametrize("committed", [True, False])
 async def test_cut_off_in_the_middle_of_a_commit_the_caller_does_not_know_and_its_retry_finds_out(
-    bench: Bench, wire: Wire, committed: bool
+    bench: Bench, cable: Cable, committed: bool
 ):
     store = await bench.open()
     await store.accept([make_envelope("before")])
     # The whole transaction is one message, which these words are in.
-    wire.cut_at, wire.deliver_first = b"95561", committed
+    cable.break_at(b"95561", deliver_first=committed)
     answers = await asyncio.gather(*(store.accept([make_envelope(f"k{n}")]) for n in range(10)), return_exceptions=True)
     assert all(isinstance(answer, StoreUnavailable) for answer in answers)
-    assert wire.cuts == 1
+    assert cable.breaks == 1
     kept: dict[str, str] = {}
     if committed:
         async with asyncio.timeout(RECOVERY_LIMIT_S):
@@ -312,14 +254,14 @@ async def test_cut_off_in_the_middle_of_a_commit_the_caller_does_not_know_and_it
 
 @on_postgres
 async def test_cut_off_before_the_commit_locks_are_let_go_in_time_and_the_retry_is_the_first(
-    bench: Bench, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, cable: Cable, monkeypatch: pytest.MonkeyPatch
 ):
     # The server does not know that we are gone, and holds our locks for this long.
     monkeypatch.setattr(postgres_connection, "IDLE_IN_TRANSACTION_S", 0.5)
     store = await bench.open()
     thread = Thread(key="call-7")
     (first,) = await store.accept([make_envelope("before", thread=thread)])
-    wire.cut_at, wire.deliver_first = b"COMMIT\0", False
+    cable.break_at(b"COMMIT\0", deliver_first=False)
     with pytest.raises(StoreUnavailable):
         await store.accept([make_envelope("k", thread=thread)])
     again = await accept_until_it_works(store, "k", thread=thread)
@@ -328,11 +270,11 @@ async def test_cut_off_before_the_commit_locks_are_let_go_in_time_and_the_retry_
 
 
 @on_postgres
-async def test_cut_off_while_registering_the_item_is_registered_once(bench: Bench, wire: Wire):
+async def test_cut_off_while_registering_the_item_is_registered_once(bench: Bench, cable: Cable):
     store = await bench.open()
     await store.accept([make_envelope()])
     (item,) = await store.claim_inbox(1, NOW, LEASE)
-    wire.cut_at = b"COMMIT\0"
+    cable.break_at(b"COMMIT\0", deliver_first=True)
     with pytest.raises(StoreUnavailable):
         await store.register([make_registered(item)], NOW)
     async with asyncio.timeout(RECOVERY_LIMIT_S):
@@ -345,38 +287,37 @@ async def test_cut_off_while_registering_the_item_is_registered_once(bench: Benc
 
 @on_postgres
 async def test_a_network_that_swallows_everything_is_not_waited_for_without_end(
-    bench: Bench, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, cable: Cable, monkeypatch: pytest.MonkeyPatch
 ):
     for name in ("COMMAND_S", "CONNECT_S", "WAIT_S"):
         monkeypatch.setattr(postgres_connection, name, 0.5)
     store = await bench.open()
     await store.accept([make_envelope("before")])
-    wire.silent = True
+    cable.silence()
     with pytest.raises(StoreUnavailable):
         await store.accept([make_envelope("swallowed")])
     with pytest.raises(StoreUnavailable):
         await store.standings()
-    wire.silent = False
+    cable.mend()
     assert await accept_until_it_works(store, "swallowed")
     assert bench.query("SELECT count(*) FROM envelopes") == [(2,)]
 
 
 @on_postgres
 async def test_while_the_server_is_away_one_caller_at_a_time_tries_to_reach_it(
-    bench: Bench, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, cable: Cable, monkeypatch: pytest.MonkeyPatch
 ):
     store = await bench.open()
-    wire.refusing = True
-    wire.cut()
+    cable.refuse()
     monkeypatch.setattr(postgres_connection, "SHORTEST_PAUSE_S", 0.0)
-    while not wire.refused:  # the first finds out that an open connection is none any more
+    while not cable.refused:  # the first finds out that an open connection is none any more
         with pytest.raises(StoreUnavailable):
             await store.standings()
-    wire.refused = 0
+    cable.refused = 0
     answers = await asyncio.gather(*(store.standings() for _ in range(50)), return_exceptions=True)
     assert all(isinstance(answer, StoreUnavailable) for answer in answers)
-    assert wire.refused <= 2, "with TLS and, as that was refused, without"
-    wire.refusing = False
+    assert cable.refused <= 2, "with TLS and, as that was refused, without"
+    cable.mend()
     assert await accept_until_it_works(store, "after")
 
 

@@ -3,13 +3,11 @@
 Every way in goes through here: pushes, listeners, polls, imports, and what was fetched or heard later.
 """
 
-import hmac
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from email.message import Message
-from hashlib import sha256
 from urllib.parse import unquote_to_bytes
 
 from gateway.contract.envelope import Envelope
@@ -22,8 +20,6 @@ from gateway.ops import metrics
 from gateway.ops.logs import log
 from normalizers.secret import make_scan, may_hold_secret
 
-PURPOSE = "removed-secrets"
-"""Of the key, for `House.derive`."""
 _DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{32,64}(?![0-9a-f])")
 _SCAN = make_scan("&#", "base64", '"payload"', "\\u", "%", "\0")
 """Also what may spell such a word."""
@@ -32,10 +28,12 @@ _CHARSET = re.compile(r"charset=[\"']?([\w.\-]{1,40})", re.IGNORECASE)
 
 
 class Scrub:
-    """`key`: makes digests of what was removed useless to those who would guess it."""
+    """`mark`: the store's keyed hash, which makes digests of what was removed useless to those who would guess it, and stays
+    the same when the master key is renewed.
+    """
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    def __init__(self, mark: Callable[[bytes], bytes]) -> None:
+        self._hash = mark
 
     def __call__(self, envelope: Envelope) -> tuple[Envelope, Mapping[str, int]]:
         """The very envelope where nothing was found, and how many of each kind were removed. Never raises.
@@ -78,7 +76,7 @@ class Scrub:
         return self._sign(digest[0])[: len(digest[0])]
 
     def _sign(self, text: str) -> str:
-        return hmac.new(self._key, text.encode("utf-8", "surrogatepass"), sha256).hexdigest()
+        return self._hash(text.encode("utf-8", "surrogatepass")).hex()
 
 
 def _list_texts(envelope: Envelope) -> bytes:
