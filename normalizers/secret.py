@@ -6,7 +6,7 @@ are not touched here: see `privacy`.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -24,7 +24,7 @@ KINDS = {
     "track": "磁道信息",
 }
 _BY_NAME = {name: kind for kind, name in KINDS.items()} | {kind: kind for kind in KINDS}
-TAG = re.compile(rf"\[(?:已删除|removed):({'|'.join(_BY_NAME)})\]")
+TAG = re.compile(rf"\[(?:已删除|removed)[:_]({'|'.join(_BY_NAME)})\]")
 
 _GATES = (
     *("码", "碼", "密", "口令", "背", "签名", "簽名", "位数", "位數", "数字", "數字", "有效"),
@@ -61,7 +61,7 @@ _GATES = (
         " exp",
         "valid t",
     ),
-    *("رمز", "الرمز", "كود", "السر", "مرور"),
+    *("رمز", "كود", "التحقق", "السر", "مرور"),
     # Letters of full width, and characters nobody sees, by which a label may be written.
     *("ｃ", "Ｃ", "ｐ", "Ｐ", "ｏ", "Ｏ", "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad"),
     "^",
@@ -128,8 +128,8 @@ def remove_secrets(text: str) -> Redacted:
 @lru_cache(256)
 def find_name_kind(name: str) -> str:
     """The kind of secret that a field of this name holds, or empty."""
-    compact = fold(name, compact=True).text if len(name) <= 40 else ""
-    if not compact or not pattern.NAME.fullmatch(compact):
+    compact = fold(name, compact=True).text
+    if not pattern.NAME.fullmatch(compact):
         return ""
     label = pattern.LABEL.search(compact)
     kind = label.lastgroup if label else None
@@ -140,10 +140,10 @@ def find_name_kind(name: str) -> str:
 class Conversation:
     """Texts that follow one another: what is asked in one and answered in the next ones, in pieces, goes as well.
 
-    `values` are those removed so far, folded, that are removed wherever they stand again (`find_again`).
+    `values` are those removed so far, folded, with their kinds; they are removed wherever they stand again (`find_again`).
     """
 
-    values: set[str] = field(default_factory=set)
+    values: dict[str, str] = field(default_factory=dict)
     _asked: str = ""
     _left: int = 0
     _answered: bool = False
@@ -162,7 +162,7 @@ class Conversation:
         for span in spans.found:
             value = view[span.start : span.end]
             if span.kind not in _PARTS:
-                self._know(value)
+                self._know(value, span.kind)
         _find_values(view, self.values, spans)
         return _place(folded, view, spans.found)
 
@@ -182,13 +182,13 @@ class Conversation:
         view = _read(fold(value).text).strip() if kind and len(value) <= 200 else ""
         if not view or not re.fullmatch(rf"[!-~]{{3,200}}|{pattern.DIGIT}{{3,20}}", view) or TAG.fullmatch(value):
             return None
-        self._know(view)
+        self._know(view, kind)
         return Redacted(write_tag(kind), (kind,))
 
-    def _know(self, value: str) -> None:
+    def _know(self, value: str, kind: str) -> None:
         """Letters alone may be a word that the text needs."""
         if len(value) >= _KNOWN_LENGTH and len(self.values) < _KNOWN_LIMIT and not value.isalpha():
-            self.values.add(value)
+            self.values.setdefault(value, kind)
 
     def _listen(self, view: str, spans: "_Spans") -> None:
         """Each line is a turn; speakers' names, cue numbers and times of subtitles are not said."""
@@ -291,10 +291,13 @@ def _find_labelled(view: str) -> _Spans:
 
 def _find_after(view: str, at: int, kind: str, spans: _Spans) -> None:
     """The value behind a label that ends at `at`, and those that are added to it ("和", "改成")."""
+    further = pattern.FURTHER_PIN if kind == "pin" else pattern.FURTHER
     for rule in pattern.AFTER_LABEL[kind]:
         match = rule.match(view, at)
+        if match and pattern.OTHER_GAP.search(match.groupdict().get("gap") or ""):
+            continue
         while match and not _is_other(view, *match.span("value"), kind) and spans.add(*match.span("value"), kind):
-            match = pattern.FURTHER.match(view, match.end("value")) if kind in ("code", "password") else None
+            match = further.match(view, match.end("value")) if kind != "cvv" else None
             if match is None:
                 return
 
@@ -331,13 +334,13 @@ def _is_other(view: str, start: int, end: int, kind: str) -> bool:
     return False
 
 
-def _find_values(view: str, values: set[str], spans: _Spans) -> None:
+def _find_values(view: str, values: Mapping[str, str], spans: _Spans) -> None:
     if not values:
         return
     known = sorted(values)
     for which, start, end in AhoCorasick(known, matchkind=MatchKind.LeftmostLongest).find_matches_as_indexes(view):
         if not (_is_word(view[start - 1 : start]) or _is_word(view[end : end + 1])):
-            spans.add(start, end, "code" if known[which].isdecimal() else "password")
+            spans.add(start, end, values[known[which]])
 
 
 def _is_word(char: str) -> bool:

@@ -44,10 +44,10 @@ _IS = (
     + _OPEN
 )
 _FILL = (
-    r"(?:[ \t\n]{0,2}(?:[,，:：、]|就|都|应该|好像|的|是|为|叫|了|着|过|我|您|你|他|她|对方|给|把|被|已|已经|收到|发来|发送|发|报|念|说|告诉|"
+    r"(?:[ \t\n]{0,2}(?:[,，:：、=]|就|都|应该|好像|的|是|为|叫|了|着|过|我|您|你|他|她|对方|给|把|被|已|已经|收到|发来|发送|发|报|念|说|告诉|"
     r"告知|提供|输入|输|填|写|试|用|设|改|换|成|号码?|如下|这个|那个|短信|里面|上面|显示|过去|过来|客服|骗子|登录|交易|支付|转账|"
     r"本次|此次|数字|数|[六四6三3]位|后|完|一下|让|要|嗯|啊|呃|从|由|分别|原来|原|也|还|卡上的|هو|هي|الخاص بك|"
-    r"(?:i|me|my|the|it|it's|it’s|they|you|he|she|sent|send|got|received|was|is|gave|him|her|them|as|to|number|no\.?|code)\b)){0,8}[ \t\n]{0,2}"
+    r"(?:i|me|my|the|it|it's|it’s|they|you|he|she|sent|send|got|received|was|is|gave|him|her|them|as|to|from|number|no\.?|code)\b)){0,8}[ \t\n]{0,2}"
     + _OPEN
 )
 
@@ -72,7 +72,7 @@ CODE = (
     )
     + r"|动态令牌(?:上)?的?(?:数字|号码|密码)?|短信(?:里|上|中)?(?:收到)?的?(?:那)?(?:[六四6]位)?数字?|收到的(?:那)?(?:个)?[六四6]位数字?码?|(?<![0-9后末尾前头])[六四6]位(?:的)?(?:验证)?数字?码?"
     r"|\botp\b|\b(?:verification|verify|security|one[ -]?time|sms|text|auth(?:entication|orization|orisation)?|access|confirmation|login|2fa)"
-    r"[ -](?:code|passcode|password|pin|number)\b|رمز ال(?:تحقق|تاكيد|تفعيل)|كود ال(?:تحقق|تاكيد)|الرمز)"
+    r"[ -](?:code|passcode|password|pin|number)\b|(?:رمز|رقم|كود) ال(?:تحقق|تاكيد|تفعيل)|الرمز)"
 )
 CVV = (
     r"(?:\bcv[vcn]2?(?:码|[ ]?(?:code|number|no\.?))?|"
@@ -107,9 +107,13 @@ _EXPIRY = rf"(?:{_MONTH}[ ]?[/\-年.][ ]?(?:20)?{_SECOND}|(?:20)?{_SECOND}[ ]?[/
 
 _ALIKE = rf"[四五六七八4-8]个{DIGIT}(?!{DIGIT})"
 _SAYS = (
-    r"(?: (?:on|of|for|in|i|my|the|this|that|card|back|account|use|used|have|just|got|and|to|it|for|online|bank|phone)\b){1,8}"
-    r" (?:is|was|said|typed|entered|(?:told|gave) (?:him|her|them|the [a-z]{2,12}))[:]? "
+    r"(?:(?: (?:on|of|for|in|i|my|the|this|that|card|back|account|use|used|have|just|got|set|chose|made|and|to|it|for|online|bank|phone)\b){1,8}"
+    r" (?:is|was|said|typed|entered|(?:told|gave) (?:him|her|them|the [a-z]{2,12}))[:]? |(?: (?:for|of|to) (?:my|the) [a-z]{2,12}){1,2}: )"
 )
+
+
+_FAR = rf"(?P<gap>[^。！？!?\n0-9]{{0,25}}?[是为说了:,])[ ]?(?P<value>(?<![\d.¥￥$])(?<!\d,)\d{{6}}(?![,.]\d)){_END}"
+"""Six digits in the sentence of a label, if nothing between speaks of another number (OTHER_GAP)."""
 
 
 def _after(*patterns: str) -> tuple[re.Pattern[str], ...]:
@@ -122,6 +126,7 @@ AFTER_LABEL = {
         rf"{_IS}(?P<value>{_ALNUM}{{4,8}})(?![a-z0-9])",
         rf"[^。！？!?\n]{{0,40}}?{_TELLS}(?P<value>{_run(6, 6)})",
         rf"{_SAYS}(?P<value>{_run(4, 8)})",
+        _FAR,
         # "security code" is the name of both.
         rf"(?<=security code){_FILL}(?P<value>{_run(3, 3)})",
     ),
@@ -134,19 +139,26 @@ AFTER_LABEL = {
         rf"{_FILL}(?P<value>{_run(6, 12)}|{_ALIKE})",
         rf"(?:不对|错误|不正确|无效|失效)[ ]?[:： ][ ]?(?P<value>\d{{6}}){_END}",
         rf"[^。！？!?\n号0-9]{{0,20}}?{_TELLS}(?P<value>{_run(6, 6)})(?!单号|这个号)",
+        _FAR,
+        rf"{_SAYS}(?P<value>{_run(4, 12)}|{_TYPED})",
         # Far from its label, a value must not look like anything else.
-        rf"[^。！？!?\n0-9a-z号信箱名]{{0,14}}(?:是|为|系|成了?|[:：])[ ]?(?P<value>{_ALNUM}{{6,32}})(?![a-z0-9@.])",
+        rf"[^。！？!?\n0-9a-z号信箱名]{{0,14}}(?:是|为|系|成了?|用的?|写的?|[:：])[ ]?(?P<value>{_ALNUM}{{6,32}})(?![a-z0-9@.])",
         rf"(?:[ ]?(?:是|为|is\b)?[ ]?[:：=][ ]?[\"'“]?|[ ]?(?:是|为)|[\"'“])(?P<value>{_LETTERS})",
     ),
 }
 """What follows a label of that kind; the first that fits counts."""
-IN_BRACKETS = re.compile(r"[ ]?[(（][^()（）\d\n]{1,12}[)）]")
+OTHER_GAP = re.compile(
+    r"号|单|时|股|基金|产品|流水|额度|积分|页|申请|共|尾|卡里|身份证|邮编|编码|代码|序列|金额|余额|元|钱|款|转|扣|付|充|收费|消费|存|取|损失|少了|打电话|拨|热线|日期|生日期|网点|门牌|"
+    r"amount|transaction|account|card|case|number|ref|order|cny|usd|rmb|paid|pay|balance|debit|branch|phone|call|zip|\bid\b|error|date|charged|lost"
+)
+IN_BRACKETS = re.compile(r"[ ]?[(（][^()（）\d\n]{1,12}[)）]|[>】\]」』”]")
 """Between a label and what follows it: its other name."""
 FURTHER = re.compile(
-    r"[ ,，、/]{0,2}(?:和|与|跟|还有|以及|或者?|and|or|[^。0-9a-z\n]{0,6}(?:又|再|第[二三]次|改成了?|改为|换成了?)[^。0-9a-z\n]{0,6})[ ]{0,2}"
+    r"(?:[ ]?[、/]|[ ,，、/]{0,2}(?:和|与|跟|还有|以及|或者?|and|or|[^。0-9a-z\n]{0,6}(?:又|再|第[二三]次|改成了?|改为|换成了?)[^。0-9a-z\n]{0,6}))[ ]{0,2}"
     rf"(?P<value>(?<!\d)\d{{6,8}}{_END}|{_ALNUM}{{6,32}})"
 )
 """A second value behind the first."""
+FURTHER_PIN = re.compile(r"[ ]?(?:to|and|,|、|和|改成|改为|换成)[ ]?(?P<value>\d{4,6})" + _END)
 NUMBER = re.compile(r"[0-9]+")
 AFTER_NUMBER = _after(
     rf"[ ]{{0,2}}[\"”）)】]?[ ]?(?:就?是|为)[^,，。0-9\n]{{0,10}}?{CODE}",
@@ -156,7 +168,9 @@ AFTER_NUMBER = _after(
 )
 """What follows a one-time code of 4 to 8 digits that stands before its label."""
 AFTER_SIX = {
-    "code": re.compile(rf"[ ]?(?:[,，][ ]?是(?={CODE}(?:$|[\s，。,.!！]))|这个|那个|这条)?{CODE}"),
+    "code": re.compile(
+        rf"[ ]?(?:[,，][ ]?(?:这|那|就)是[^,，。0-9\n]{{0,8}}|[,，][ ]?是(?={CODE}(?:$|[\s，。,.!！]))|这个|那个|这条)?{CODE}"
+    ),
     "password": re.compile(rf"[ ]?(?:(?:这个|那个|作为|做|当)(?:我的|卡的|取款|交易|登录)?){LOGIN}"),
 }
 """What follows one of six digits, without a word that joins them."""

@@ -57,6 +57,11 @@ def test_a_field_named_after_a_secret_loses_its_value_also_as_a_number() -> None
     }
 
 
+def test_a_label_that_is_a_value_of_its_own_names_the_next_one() -> None:
+    rows = [{"name": "交易密码", "value": "852741"}, {"kind": "密码", "text": "locked"}]
+    assert json.loads(scrub(json.dumps(rows).encode())) == [rows[0] | {"value": "[已删除:密码]"}, rows[1]]
+
+
 def test_words_that_a_recogniser_gives_one_by_one_are_read_as_one() -> None:
     words = [{"w": w, "at": n * 100} for n, w in enumerate("我 的 验证 码 是 四 八 三 九 二 零 谢谢".split())]  # noqa: SIM905 - words
     told = json.loads(scrub(json.dumps({"words": words}, ensure_ascii=False).encode()))

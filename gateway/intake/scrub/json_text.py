@@ -12,6 +12,8 @@ from gateway.intake.scrub.removal import Find, Removal
 
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 _COLON = re.compile(r"[ \t\r\n]*:[ \t\r\n]*(?P<number>-?\d{3,19}(?![\d.eE]))?")
+_VALUE_NAMES = frozenset({"value", "val", "answer", "content", "text", "值", "内容"})
+_LABELLED_LENGTH = 200
 _PIECE_LENGTH = 12
 """Characters: strings no longer than this may be words of one utterance, one by one with their times."""
 _PIECES = 3
@@ -32,8 +34,12 @@ def scrub_json(text: str, removal: Removal, scrub_value: ScrubValue) -> str:
     written: dict[int, tuple[int, str]] = {}
     finds: dict[str, Find] = {}
     values: list[_Value] = []
+    before = ""
     for value in _scan(text, removal, written):
-        told = removal.remove_named(value.name, value.text)
+        # {"name": "密码", "value": "..."}: exports of forms give the label as a value of its own.
+        paired = value.name.lower() in _VALUE_NAMES and any(char.isdigit() for char in value.text[:_LABELLED_LENGTH])
+        label = before if paired else value.name
+        told, before = removal.remove_named(label, value.text), value.text
         if told is None:
             if value.name not in finds:
                 finds[value.name] = removal.begin()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from normalizers.secret import Conversation, Secret, find_name_kind, replace_secrets, write_tag
 
+_NAME_LENGTH = 40
 Find = Callable[[str], list[Secret]]
 
 
@@ -14,7 +15,7 @@ class Removal:
 
     again: bool = False
     kinds: list[str] = field(default_factory=list)
-    _values: set[str] = field(default_factory=set)
+    _values: dict[str, str] = field(default_factory=dict)
 
     def look_again(self) -> "Removal | None":
         """For a second look; None where there is nothing to look for."""
@@ -38,7 +39,7 @@ class Removal:
 
     def remove_named(self, name: str, value: str) -> str | None:
         """None where the name of a field does not say that its value is a secret, or the value is none."""
-        if not find_name_kind(name):
+        if len(name) > _NAME_LENGTH or not find_name_kind(name):
             return None
         redacted = Conversation(self._values).remove_labelled(name, value)
         if redacted is None:
