@@ -26,6 +26,7 @@ run: $(STAMP)
 test: $(VENV)/.tools
 	bash .ci/install-browser.sh
 	bash .ci/install-fault-tools.sh
+	bash .ci/install-clamd.sh
 	$(BIN)/pytest
 
 check: $(VENV)/.tools

@@ -73,6 +73,12 @@ class ChannelInstanceSettings(InstanceSettings):
     expect_every: Seconds = 0
 
 
+class ScanInstanceSettings(InstanceSettings):
+    """`when_away`: `later`, attachments wait for the scanner; `pass`, they are marked as not scanned and handed on."""
+
+    when_away: Literal["later", "pass"] = "later"
+
+
 class Rung(_Section):
     """One rung of an escalation ladder: who is told, how long after registration, unless somebody acknowledged."""
 
@@ -117,6 +123,7 @@ class PromiseSettings(_Section):
     warn_s: int = 60
     forward_s: int = 3_600
     collect_s: int = 600
+    scan_s: int = 3_600
     parked_s: int = 86_400
     seal_s: int = 900
     gap_s: Annotated[int, Field(ge=0)] = 900
@@ -125,6 +132,21 @@ class PromiseSettings(_Section):
     decide_alarm: bool = False
     """Off, these are only counted: without decisions being told, every complaint would be late one day."""
     profile: str = "cbirc-2020-3"
+
+
+class AttachmentSettings(_Section):
+    """What one complaint may carry, however it came in. `file_bytes`: one file; `complaint_bytes`: all of a complaint;
+    `count`: how many are listed. What is over stays in the kept bytes of its envelope, is marked in the complaint, and
+    goes no further. A form is refused earlier, while its sender is there: `form_count` files, `form_file_bytes` each,
+    `form_bytes` together.
+    """
+
+    file_bytes: Annotated[int, Field(ge=1_024, le=1_000_000_000)] = 25_000_000
+    complaint_bytes: Annotated[int, Field(ge=1_024)] = 100_000_000
+    count: Annotated[int, Field(ge=1, le=1_000)] = 50
+    form_count: Annotated[int, Field(ge=1, le=20)] = 6
+    form_file_bytes: Annotated[int, Field(ge=1_024)] = 10_000_000
+    form_bytes: Annotated[int, Field(ge=1_024, le=200_000_000)] = 20_000_000
 
 
 class RetentionSettings(_Section):
@@ -170,7 +192,10 @@ class Settings(_Section):
     delivery: DeliverySettings = DeliverySettings()
     speech: InstanceSettings | None = None
     """Who writes down speech that a channel brought without words; None: it is marked, and people listen."""
+    scan: ScanInstanceSettings | None = None
+    """Who looks at attachments for malware; None: nobody does."""
     promises: PromiseSettings = PromiseSettings()
+    attachments: AttachmentSettings = AttachmentSettings()
     retention: RetentionSettings = RetentionSettings()
     triage: TriageSettings = TriageSettings()
     codes: CodeSettings = CodeSettings()

@@ -17,8 +17,10 @@ from config.keys import Keyring, make_keyring, read_keyring
 from config.load import SettingsError
 from config.settings import Rung, Settings
 from gateway import plugins
+from gateway.contract.errors import TryLater
 from gateway.contract.pages.links import write_status_link
-from gateway.contract.ports import Channel, Collect, Listen, Notifier, Poll, Posters, Push, System, Transcriber
+from gateway.contract.ports import Channel, Collect, Listen, Notifier, Poll, Posters, Push, Scanner, System, Transcriber
+from gateway.contract.receipt import Receipt
 from gateway.intake.accept import Acceptance
 from gateway.intake.acknowledge_page import AcknowledgePage, write_answer_link
 from gateway.intake.health import Health
@@ -30,7 +32,9 @@ from gateway.ops.logs import log
 from gateway.ops.memory import settle_memory
 from gateway.ops.time import SystemClock
 from gateway.roles import ALL, Role
+from gateway.stages import wrapping
 from gateway.stages.alarms import Alarms
+from gateway.stages.attachments import Attachments
 from gateway.stages.collect import Collecting
 from gateway.stages.drain import Wake, drain
 from gateway.stages.forward import Forward
@@ -39,6 +43,7 @@ from gateway.stages.reading import Reader, open_house
 from gateway.stages.register import Planner, Register
 from gateway.stages.retain import EVERY_S as RETAIN_EVERY_S
 from gateway.stages.retain import Retain
+from gateway.stages.scan import Scanning
 from gateway.stages.seal import EVERY_S as SEAL_EVERY_S
 from gateway.stages.seal import Sealer, make_signer
 from gateway.stages.sweep import EVERY_S, Sweep
@@ -46,7 +51,7 @@ from gateway.stages.words import Words
 from gateway.stages.workers import Workers
 from gateway.store.blobs import Blobs, FileBlobs
 from gateway.store.migrate import current_revision, is_postgres, migrate
-from gateway.store.port import Store
+from gateway.store.port import Store, StoreUnavailable
 from gateway.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -140,8 +145,8 @@ def open_hints(settings: Settings, heard: Callable[[str], None]) -> "Hints | Non
     return Hints(url, settings.store.password, heard)
 
 
-def open_blobs(settings: Settings) -> Blobs:
-    return FileBlobs(Path(settings.data_dir) / "blobs")
+def open_blobs(settings: Settings, store: Store) -> Blobs:
+    return FileBlobs(Path(settings.data_dir) / "blobs", store)
 
 
 def check_delivery(settings: Settings, notices: Container[str]) -> None:
@@ -188,6 +193,7 @@ class Gateway:
         self.systems: dict[str, System] = {}
         self.notices: dict[str, Notifier] = {}
         self.transcriber: Transcriber | None = None
+        self.scanner: Scanner | None = None
 
     async def start(self) -> None:
         """Raises SettingsError, StoreUnavailable or OSError (address taken)."""
@@ -200,7 +206,13 @@ class Gateway:
         self.public_url = (server.public_url or f"http://{host}:{self.port}").rstrip("/")
         self._keyring = open_keyring(settings)
         house = open_house(settings, self._keyring, self._clock, self.public_url)
-        self.house = replace(house, branch_link=self._find_branch_link)
+        self.house = replace(
+            house,
+            branch_link=self._find_branch_link,
+            read_attachment=self._read_attachment,
+            seal=self._seal,
+            unseal=self._unseal,
+        )
         self._open_parties()
         if find_revision(settings) is None:
             migrate_store(settings)
@@ -245,10 +257,11 @@ class Gateway:
         self._workers.close()
         await self._seal_rest()
         collectors = [channel for channel in self.channels.values() if isinstance(channel, Collect)]
-        parties: list[System | Notifier | Collect | Transcriber]
-        parties = [*self.systems.values(), *self.notices.values(), *collectors]
-        for party in [*parties, self.transcriber] if self.transcriber else parties:
-            await party.close()
+        parties: list[System | Notifier | Collect | Transcriber | Scanner | None]
+        parties = [*self.systems.values(), *self.notices.values(), *collectors, self.transcriber, self.scanner]
+        for party in parties:
+            if party is not None:
+                await party.close()
         if self._hints is not None:
             await self._hints.stop()
         await self.store.close()
@@ -276,6 +289,7 @@ class Gateway:
         self.systems = {n: plugins.open_system(n, e, house) for n, e in settings.systems.items() if e.enabled}
         self.notices = {n: plugins.open_notice(n, e, house) for n, e in settings.notices.items() if e.enabled}
         self.transcriber = plugins.open_speech(settings.speech, house) if settings.speech else None
+        self.scanner = plugins.open_scan(settings.scan, house) if settings.scan else None
         check_delivery(settings, self.notices)
         for rung in list_rungs(settings):
             if rung.notice not in self.notices:
@@ -289,6 +303,20 @@ class Gateway:
                 return channel.find_branch_link(code) if code in self.house.branches else ""
         return ""
 
+    # Parties are opened before the store is, so that wrong settings make none.
+
+    async def _seal(self, value: bytes, about: str) -> bytes:
+        return await wrapping.seal(self.store, value, about)
+
+    async def _unseal(self, sealed: bytes, about: str) -> bytes:
+        return await wrapping.unseal(self.store, sealed, about)
+
+    async def _read_attachment(self, receipt: Receipt, sha256: str) -> bytes:
+        try:
+            return await self._attachments.hand_out(receipt, sha256)
+        except StoreUnavailable as error:
+            raise TryLater("store_unavailable", after_s=error.after_s) from None
+
     def _start_stages(self) -> None:
         settings, store, clock = self._settings, self.store, self._clock
         batch, lease_s = settings.stages.batch, settings.stages.lease_s
@@ -296,19 +324,35 @@ class Gateway:
         self._workers = Workers(settings, self._keyring, reader)
         collectors = {name: channel for name, channel in self.channels.items() if isinstance(channel, Collect)}
         order = settings.delivery.order
-        planner = Planner(self.systems, self.notices, settings.escalation, collectors, order)
+        scanning = self.scanner is not None
+        planner = Planner(self.systems, self.notices, settings.escalation, collectors, order, scanning=scanning)
+        blobs = open_blobs(settings, store)
+        self._attachments = Attachments(store, blobs, reader, scanning=scanning)
         if Role.REGISTER in self._roles:
             wakes = tuple(self._wakes[role] for role in (Role.FORWARD, Role.COLLECT, Role.NOTIFY))
             for lane in range(REGISTER_LANES):
                 register = Register(store, self._workers, planner, clock, batch=batch, lease_s=lease_s, wakes=wakes)
                 self._run(f"register.{lane}", Role.REGISTER, register.work)
         if Role.COLLECT in self._roles:
-            blobs = open_blobs(settings)
             for name, channel in collectors.items():
                 collecting = Collecting(
-                    name, channel, store, blobs, self._accept, clock, self.transcriber, lease_s=lease_s
+                    name,
+                    channel,
+                    store,
+                    blobs,
+                    self._accept,
+                    clock,
+                    self.transcriber,
+                    lease_s=lease_s,
+                    limit_bytes=settings.attachments.file_bytes,
                 )
                 self._run(f"collect.{name}", Role.COLLECT, collecting.work)
+            if self.scanner is not None and settings.scan is not None:
+                passes = settings.scan.when_away == "pass"
+                scanning_stage = Scanning(
+                    self.scanner, store, self._attachments, self._accept, clock, passes=passes, lease_s=lease_s
+                )
+                self._run("scan", Role.COLLECT, scanning_stage.work)
         if Role.FORWARD in self._roles:
             for name, system in self.systems.items():
                 forward = Forward(name, system, store, clock, batch=batch, lease_s=lease_s)
@@ -349,7 +393,7 @@ class Gateway:
                 alarms=Alarms(store, clock, self.notices, words, settings.alarms),
             )
             self._run("sweep", Role.SWEEP, sweep.work, EVERY_S)
-            retain = Retain(store, clock, open_blobs(settings), keep_months=settings.retention.keep)
+            retain = Retain(store, clock, blobs, keep_months=settings.retention.keep)
             self._run("retain", Role.SWEEP, retain.work, RETAIN_EVERY_S)
 
     def _run(self, name: str, role: Role, work: Callable[[], Awaitable[int]], poll_s: float | None = None) -> None:

@@ -132,10 +132,7 @@ def _build_parser() -> argparse.ArgumentParser:
     trace.add_argument("receipt", metavar="RECEIPT")
     trace.add_argument("--json", action="store_true", help="as JSON")
 
-    find = add("find", "the complaints of a person: what is looked for is asked for, or read from standard input")
-    find.add_argument("way", choices=("phone", "document", "email", "openid"))
-    find.add_argument("value", nargs="?", default="", help="better left out: it would stand in the shell's history")
-
+    _add_taking_out(add)
     _add_people(add)
 
     add("tell", "tell a customer that there is news, the way that reaches them").add_argument(
@@ -163,7 +160,23 @@ def _build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_taking_out(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    attachments = add("attachments", "what a complaint carries; --out writes it to files")
+    attachments.add_argument("receipt", metavar="RECEIPT")
+    attachments.add_argument("--out", type=Path, metavar="DIR", help="write what may leave the house to this folder")
+    attachments.add_argument("--all", action="store_true", help="what is infected, unseen or over the limits as well")
+
+    export = add("export", "the book of a system of record that only the house can read, as CSV")
+    export.add_argument("system", metavar="SYSTEM", help="system instance, e.g. ledger")
+    export.add_argument("--receipt", default="", metavar="RECEIPT", help="this entry alone")
+    export.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
+
+
 def _add_people(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    find = add("find", "the complaints of a person: what is looked for is asked for, or read from standard input")
+    find.add_argument("way", choices=("phone", "document", "email", "openid"))
+    find.add_argument("value", nargs="?", default="", help="better left out: it would stand in the shell's history")
+
     add("parked", "list set-aside envelopes and parked deliveries")
     release = add("release", "put parked things back to work")
     release.add_argument("ids", nargs="+", metavar="ID")

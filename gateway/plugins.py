@@ -13,19 +13,20 @@ from typing import Any, Literal
 
 from config.load import SettingsError, validate
 from config.settings import InstanceSettings
-from gateway.contract.ports import Channel, House, Notifier, System, Transcriber
+from gateway.contract.ports import Channel, House, Notifier, Scanner, System, Transcriber
 
-Door = Literal["channel", "system", "notice", "speech"]
+Door = Literal["channel", "system", "notice", "speech", "scan"]
 _SETTINGS: Mapping[Door, str] = {
     "channel": "ChannelSettings",
     "system": "SystemSettings",
     "notice": "NoticeSettings",
     "speech": "SpeechSettings",
+    "scan": "ScanSettings",
 }
 
 
 def open_channel(instance: str, entry: InstanceSettings, house: House) -> Channel:
-    """Raises SettingsError, as the three below do."""
+    """Raises SettingsError, as the four below do."""
     channel: Channel = _open("channel", "channels", instance, entry, house)
     return channel
 
@@ -43,6 +44,11 @@ def open_notice(instance: str, entry: InstanceSettings, house: House) -> Notifie
 def open_speech(entry: InstanceSettings, house: House) -> Transcriber:
     transcriber: Transcriber = _open("speech", "", "speech", entry, house)
     return transcriber
+
+
+def open_scan(entry: InstanceSettings, house: House) -> Scanner:
+    scanner: Scanner = _open("scan", "", "scan", entry, house)
+    return scanner
 
 
 def read_channel_settings(instance: str, entry: InstanceSettings) -> Any:

@@ -2,44 +2,66 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from gateway.contract.complaint import AttachmentRef
-from gateway.contract.draft import Attachment, Draft
-from gateway.contract.pages.uploads import clean_name, sniff_type
+from config.settings import AttachmentSettings
+from gateway.contract.complaint import AttachmentRef, Note
+from gateway.contract.draft import Attachment, Collected, Draft
+from gateway.contract.file_name import clean_name
+from gateway.contract.file_type import clean_declared, tell_type
 
-_ANY = "application/octet-stream"
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """`left_out`: how many came beyond the number that is listed; they stay in their envelopes."""
+
+    references: tuple[AttachmentRef, ...]
+    left_out: int = 0
 
 
-def describe_attachments(drafts: Sequence[Draft]) -> tuple[AttachmentRef, ...]:
+def describe_attachments(drafts: Sequence[Draft], limits: AttachmentSettings) -> Listed:
     """In order; the same bytes once. What is still to be collected has size 0 and an empty `sha256`."""
     collected = {each.remote: each for draft in drafts for each in draft.collected}
+    results = {each.sha256: each.result for draft in drafts for each in draft.scanned}
     unheard = {remote for draft in drafts for remote in draft.unheard}
     unheard -= {each.remote for draft in drafts for each in draft.collected if each.transcribed}
     described: dict[object, AttachmentRef] = {}
+    total = 0
+    beyond: set[object] = set()
     for attachment in (each for draft in drafts for each in draft.attachments):
-        reference = _describe(attachment)
-        if found := collected.get(attachment.remote):
-            facts = {"media_type": found.media_type, "size": found.size, "sha256": found.sha256}
-            reference = reference.model_copy(update=facts)
+        reference = _describe(attachment, collected.get(attachment.remote))
+        key = reference.sha256 or (reference.name, attachment.remote)
+        if key in described or key in beyond:
+            continue
+        if len(described) >= limits.count:
+            beyond.add(key)
+            continue
+        total += reference.size
+        facts: dict[str, object] = {"scan": results.get(reference.sha256, "")}
+        if reference.size > limits.file_bytes:
+            facts["note"] = Note.TOO_LARGE
+        elif total > limits.complaint_bytes:
+            facts["note"] = Note.BEYOND_TOTAL
         if attachment.remote in unheard:
-            reference = reference.model_copy(update={"needs_transcription": True})
-        described.setdefault(reference.sha256 or (reference.name, attachment.remote), reference)
-    return tuple(described.values())
+            facts["needs_transcription"] = True
+        described[key] = reference.model_copy(update=facts)
+    return Listed(tuple(described.values()), len(beyond))
 
 
-def _describe(attachment: Attachment) -> AttachmentRef:
+def _describe(attachment: Attachment, found: Collected | None) -> AttachmentRef:
     name = clean_name(attachment.name.encode("utf-8", "replace").decode())
-    given = attachment.media_type.partition(";")[0].strip().lower()
-    if not given.isascii() or given.count("/") != 1:
-        given = _ANY
-    if attachment.content is None:
-        return AttachmentRef(name=name, media_type=given, size=0, sha256="")
-    # What the bytes say goes before what the sender says; a sender may still name a kind of text or a zip's contents.
-    sniffed = sniff_type(attachment.content)
-    media_type = given if sniffed is None or (sniffed == "text/plain" and given != _ANY) else sniffed
+    declared = clean_declared(attachment.media_type)
+    if attachment.content is not None:
+        media_type, size = tell_type(attachment.content, declared), len(attachment.content)
+        digest = hashlib.sha256(attachment.content).hexdigest()
+        return AttachmentRef(name=name, media_type=media_type, declared_type=declared, size=size, sha256=digest)
+    if found is None:
+        return AttachmentRef(name=name, media_type=declared, declared_type=declared, size=0, sha256="")
     return AttachmentRef(
         name=name,
-        media_type=media_type,
-        size=len(attachment.content),
-        sha256=hashlib.sha256(attachment.content).hexdigest(),
+        media_type=found.media_type,
+        declared_type=declared,
+        size=found.size,
+        sha256=found.sha256,
+        note=Note(found.note),
     )

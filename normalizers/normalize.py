@@ -1,13 +1,14 @@
 """Drafts of one matter -> one Complaint. Pure: everything it knows comes in; it never raises on a Draft."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from config.branches import BranchEntry
 from config.codes import CodeTable
+from config.settings import AttachmentSettings
 from gateway.contract.complaint import (
     Authenticity,
     ChannelRef,
@@ -77,6 +78,7 @@ class Tables:
     decide_days: int
     timezone: str
     bank_numbers: frozenset[str] = frozenset()
+    limits: AttachmentSettings = field(default_factory=AttachmentSettings)
 
     @cached_property
     def branch_index(self) -> BranchIndex:
@@ -114,6 +116,7 @@ def normalize(drafts: Sequence[Draft], reading: Reading, tables: Tables) -> Comp
         name=_line(_first(draft.branch_name for draft in drafts)),
         words=folded,
     )
+    listed = describe_attachments(drafts, tables.limits)
     accused_person = _line(_first(draft.accused_person for draft in drafts))
     accused = None
     if chosen_kind is Kind.COMPLAINT or accused_person:
@@ -136,7 +139,8 @@ def normalize(drafts: Sequence[Draft], reading: Reading, tables: Tables) -> Comp
         title=_make_title(headline.text, speech),
         narrative=written.text,
         turns=turns,
-        attachments=describe_attachments(drafts),
+        attachments=listed.references,
+        unlisted_attachments=listed.left_out,
         request=wish.text or find_request(view, speech),
         amounts=find_amounts(view, speech),
         accused=accused,

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.store import postgres_connection
+from tests.clamd_server import ClamdServer
 from tests.postgres_server import PostgresServer
 
 
@@ -19,5 +20,12 @@ def patience() -> Iterator[None]:
 def postgres_server(patience: None) -> Iterator[PostgresServer]:
     """One for all tests; each has a database of its own in it."""
     server = PostgresServer()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def clamd_server() -> Iterator[ClamdServer]:
+    server = ClamdServer()
     yield server
     server.remove()

@@ -11,10 +11,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from adapters.ledger.book import name_document
+from config.keys import read_keyring
+from gateway.store.plan import Row
+from gateway.store.sqlite_connection import connect, run
+from gateway.store.vault import Vault
 
 KEY = "test-key-for-the-hotline"
 START_LIMIT_S = 60.0
@@ -120,23 +126,55 @@ def run_cli(*arguments: str, stdin: str | None = None) -> subprocess.CompletedPr
     )
 
 
-def read_ledger(data: Path) -> list[dict[str, Any]]:
-    """The complaints in the ledger, each as its document with the ledger's own `ticket`."""
+def read_ledger(data: Path, vault: Vault | None = None) -> list[dict[str, Any]]:
+    """The complaints in the ledger, each as its document with the ledger's own `ticket`.
+
+    Where the gateway stores elsewhere and no vault is given, only what the ledger holds in clear.
+    """
     path = data / "ledger.db"
     if not path.exists():
         return []
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as ledger:
         if not ledger.execute("SELECT count(*) FROM sqlite_master WHERE name = 'entries'").fetchone()[0]:
             return []  # the file is there, its table not yet
-        rows = ledger.execute("SELECT ticket, document FROM entries").fetchall()
-    return [{**json.loads(document), "ticket": ticket} for ticket, document in rows]
+        rows = ledger.execute("SELECT receipt, version, ticket, document FROM entries").fetchall()
+    vault = vault or open_vault(data)
+    return [
+        {
+            "receipt": receipt,
+            "version": version,
+            **(json.loads(vault.unseal(document, name_document(receipt))) if vault else {}),
+            "ticket": ticket,
+        }
+        for receipt, version, ticket, document in rows
+    ]
 
 
-def wait_for_ledger(data: Path, receipts: set[str], limit_s: float = 60.0) -> list[dict[str, Any]]:
+def open_vault(data: Path, rows: Sequence[Row] | None = None) -> Vault | None:
+    """With the keys of the gateway in this data directory: those of its own store, or `rows` of the table elsewhere."""
+    vault = Vault(lambda: read_keyring(data / "keys" / "master.key"))  # type: ignore[arg-type,return-value]
+    if rows is not None:
+        vault.fetch_keyring()
+        plan = vault.plan_load()
+        next(plan)
+        with contextlib.suppress(StopIteration):
+            plan.send(rows)
+        return vault
+    if not (data / "huiyin.db").exists():
+        return None
+    vault.fetch_keyring()
+    with contextlib.closing(connect(data / "huiyin.db", write=False)) as file:
+        run(file, vault.plan_load())
+    return vault
+
+
+def wait_for_ledger(
+    data: Path, receipts: set[str], limit_s: float = 60.0, vault: Vault | None = None
+) -> list[dict[str, Any]]:
     """Wait until all these receipts are in the ledger; returns its entries, complete or not at the limit."""
     deadline = time.monotonic() + limit_s
     while True:
-        entries = read_ledger(data)
+        entries = read_ledger(data, vault)
         if receipts <= {entry["receipt"] for entry in entries} or time.monotonic() > deadline:
             return entries
         time.sleep(0.1)

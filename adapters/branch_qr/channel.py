@@ -17,8 +17,7 @@ from gateway.contract.draft import Draft
 from gateway.contract.envelope import Accepted, Envelope, Thread
 from gateway.contract.errors import AdapterError, Refused, Unreadable
 from gateway.contract.pages import entry as entries
-from gateway.contract.pages.form_page import FormPage, answer_json, describe_fields, wants_page
-from gateway.contract.pages.forms import BODY_LIMIT_BYTES
+from gateway.contract.pages.form_page import FormPage, answer_json, describe_fields, find_body_limit, wants_page
 from gateway.contract.ports import House
 
 THREAD_WINDOW_MS = 86_400_000
@@ -40,7 +39,7 @@ class BranchPage:
         path = "/b/{token}"
         return (
             Route(method="GET", path=path, public=True),
-            Route(method="POST", path=path, limit_bytes=BODY_LIMIT_BYTES, public=True),
+            Route(method="POST", path=path, limit_bytes=find_body_limit(self._house.limits), public=True),
         )
 
     def receive(self, call: Call) -> Sequence[Envelope] | Reply:
@@ -49,10 +48,10 @@ class BranchPage:
             return self._page.show_form(call, self._name_branch(place))
         content_type = call.headers.get("content-type", "")
         entry = entries.read_entry(content_type, call.body)
-        wrong = entries.check_entry(entry)
+        wrong = entries.check_entry(entry, self._house.limits)
         if wrong:
             refused = entries.refuse_entry(wrong)
-            raise refused if wants_page(call) else describe_fields(refused)
+            raise refused if wants_page(call) else describe_fields(refused, self._house.limits)
         return [self._enclose(entry, place, content_type, call.body, call.received_at)]
 
     def reply(self, call: Call, accepted: Sequence[Accepted]) -> Reply:

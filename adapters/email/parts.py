@@ -9,17 +9,17 @@ from email.message import Message
 from email.parser import BytesHeaderParser
 from email.policy import compat32
 
-from adapters.email.charset import clean_line, clean_text, decode_bytes
+from adapters.email.charset import clean_text, decode_bytes
 from adapters.email.headers import Fields, read_parameters
 from adapters.email.keys import find_start
 from adapters.email.markup import read_html
 from gateway.contract.draft import Attachment
+from gateway.contract.file_name import clean_name
 
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
 _BODY_TYPES = frozenset({"text/plain", "text/html", "text/enriched", "text/x-amp-html"})
 _SKIPPED_TYPES = frozenset({"message/delivery-status", "message/disposition-notification", "text/x-amp-html"})
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")  # RFC 6838, 4.2
-_LIMIT_NAME = 150
 _LIMIT_DEPTH = 100
 
 
@@ -164,13 +164,9 @@ def _read_payload(part: Message) -> bytes:
 
 
 def _name_file(name: str, media_type: str, number: int) -> str:
-    """A bare file name: no folders, no control characters, no leading dots, never empty."""
-    bare = clean_line(re.split(r"[/\\]", name)[-1]).lstrip(". ").rstrip(". ")
-    if len(bare) > _LIMIT_NAME:
-        stem, dot, ending = bare.rpartition(".")
-        bare = f"{stem[: _LIMIT_NAME - 20]}.{ending[:19]}" if dot and stem else bare[:_LIMIT_NAME]
-    if bare:
-        return bare
+    """Never empty: many mails name nothing."""
+    if name.strip("/\\. "):
+        return clean_name(name)
     if media_type == "application/ms-tnef":
         return "winmail.dat"
     return f"attachment-{number}{mimetypes.guess_extension(media_type) or '.bin'}"

@@ -16,8 +16,7 @@ from gateway.contract.draft import Draft
 from gateway.contract.envelope import Accepted, Envelope, Thread
 from gateway.contract.errors import AdapterError, Refused, Unreadable
 from gateway.contract.pages import entry as entries
-from gateway.contract.pages.form_page import FormPage, answer_json, describe_fields, wants_page
-from gateway.contract.pages.forms import BODY_LIMIT_BYTES
+from gateway.contract.pages.form_page import FormPage, answer_json, describe_fields, find_body_limit, wants_page
 from gateway.contract.ports import House
 
 THREAD_WINDOW_MS = 86_400_000
@@ -43,7 +42,7 @@ class Guestbook:
         if self._settings.page:
             routes += [
                 Route(method="GET", path=PAGE, public=True),
-                Route(method="POST", path=PAGE, limit_bytes=BODY_LIMIT_BYTES, public=True),
+                Route(method="POST", path=PAGE, limit_bytes=find_body_limit(self._house.limits), public=True),
             ]
         return routes
 
@@ -54,10 +53,10 @@ class Guestbook:
             return self._page.show_form(call)
         content_type = call.headers.get("content-type", "")
         entry = entries.read_entry(content_type, call.body)
-        wrong = entries.check_entry(entry, tuple(self._house.branches))
+        wrong = entries.check_entry(entry, self._house.limits, tuple(self._house.branches))
         if wrong:
             refused = entries.refuse_entry(wrong)
-            raise refused if wants_page(call) else describe_fields(refused)
+            raise refused if wants_page(call) else describe_fields(refused, self._house.limits)
         return [self._enclose(entry, call, content_type)]
 
     def reply(self, call: Call, accepted: Sequence[Accepted]) -> Reply:

@@ -24,7 +24,7 @@ _PROBLEMS = {
     "cells_extra": "This row has more cells than the header has columns. Mend the file and import it again.",
     "row_malformed": "This line is not a JSON object. Mend the file and import it again.",
     "columns_unknown": "No column holds the customer's words. Name one 内容 or text and import the file again.",
-    "file_unsafe": "This workbook unpacks to far more than its size. Ask its sender for a CSV file.",
+    "file_unsafe": "This workbook is made to harm whoever opens it. Ask its sender for a CSV file.",
     "file_broken": "This workbook cannot be opened. Ask its sender for it again.",
 }
 

@@ -5,14 +5,15 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar, assert_never
+from typing import TextIO, TypeVar, assert_never
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from adapters.ledger.book import Heading, open_book, write_deliveries
+from adapters.ledger.book import Heading, name_document, open_book, write_deliveries
+from adapters.ledger.export import export_csv
 from adapters.ledger.settings import SystemSettings
-from gateway.contract.clock import Clock, to_datetime
+from gateway.contract.clock import to_datetime
 from gateway.contract.errors import AdapterError, Misconfigured, Rejected, TryLater
 from gateway.contract.ports import Change, Delivered, Delivery, Event, House, Step
 
@@ -20,10 +21,10 @@ Result = TypeVar("Result")
 
 
 class Ledger:
-    def __init__(self, path: Path, clock: Clock, timezone: str) -> None:
+    def __init__(self, path: Path, house: House) -> None:
         self._path = path
-        self._clock = clock
-        self._zone = ZoneInfo(timezone)
+        self._house = house
+        self._zone = ZoneInfo(house.timezone)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._book: sqlite3.Connection | None = None
 
@@ -43,7 +44,17 @@ class Ledger:
         return outcome
 
     async def deliver_many(self, deliveries: Sequence[Delivery]) -> Sequence[Delivered | AdapterError]:
-        return await self._run(lambda: self._write(deliveries))
+        try:
+            sealed = [await self._house.seal(each.document, name_document(each.receipt)) for each in deliveries]
+        except AdapterError as error:
+            return [error] * len(deliveries)
+        return await self._run(lambda: self._write(deliveries, sealed))
+
+    async def export(self, out: TextIO, receipt: str = "") -> int:
+        try:
+            return await export_csv(self._path, out, self._house.unseal, self._house.timezone, receipt)
+        except sqlite3.Error as error:
+            raise _name_failure(error) from None
 
     async def check(self) -> str:
         return await self._run(self._check)
@@ -56,17 +67,17 @@ class Ledger:
         # Shielded: a caller that gives up must not leave the outcome of a commit half told to the next one.
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._writer, work))
 
-    def _write(self, deliveries: Sequence[Delivery]) -> Sequence[Delivered | AdapterError]:
+    def _write(self, deliveries: Sequence[Delivery], sealed: Sequence[bytes]) -> Sequence[Delivered | AdapterError]:
         outcomes: dict[int, Delivered | AdapterError] = {}
-        readable: list[tuple[Delivery, Heading]] = []
+        readable: list[tuple[Delivery, Heading, bytes]] = []
         places: list[int] = []
         for place, delivery in enumerate(deliveries):
             try:
-                readable.append((delivery, Heading.model_validate_json(delivery.document)))
+                readable.append((delivery, Heading.model_validate_json(delivery.document), sealed[place]))
                 places.append(place)
             except ValidationError:
                 outcomes[place] = Rejected("document_invalid", "The complaint does not fit its schema; read it again.")
-        now = self._clock.now_ms()
+        now = self._house.clock.now_ms()
         day = f"{to_datetime(now).astimezone(self._zone):%Y%m%d}"
         try:
             written = write_deliveries(self._open(), readable, now, day)
@@ -103,7 +114,7 @@ class Ledger:
 
 
 def open_system(instance: str, settings: SystemSettings, house: House) -> Ledger:  # noqa: ARG001 - the port's shape
-    return Ledger(settings.file or house.data_dir / "ledger.db", house.clock, house.timezone)
+    return Ledger(settings.file or house.data_dir / "ledger.db", house)
 
 
 _WAIT = {

@@ -21,6 +21,8 @@ _PLACES: Mapping[str, str] = {
     "decided": "people",
     "find": "finding",
     "tell": "telling",
+    "attachments": "attachments",
+    "export": "exporting",
     "simulate": "simulating",
     "replay": "replay",
     "retain": "retaining",

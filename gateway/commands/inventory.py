@@ -14,7 +14,7 @@ from gateway.app import check_delivery, find_revision, find_store_url, list_rung
 from gateway.commands.opening import load_settings, open_rules, opened_store
 from gateway.contract.complaint import Complaint
 from gateway.contract.errors import AdapterError
-from gateway.contract.ports import House, Notifier, System, Transcriber
+from gateway.contract.ports import House, Notifier, Scanner, System, Transcriber
 from gateway.ops.time import SystemClock
 from gateway.states import DutyState, EnvelopeState
 from gateway.store.port import StoreUnavailable
@@ -79,14 +79,15 @@ def run_schema(_options: argparse.Namespace) -> int:
     return 0
 
 
-def _open_parties(settings: Settings, house: House) -> list[tuple[str, System | Notifier | Transcriber]]:
+def _open_parties(settings: Settings, house: House) -> list[tuple[str, System | Notifier | Transcriber | Scanner]]:
     systems = [(n, plugins.open_system(n, e, house)) for n, e in settings.systems.items() if e.enabled]
     notices = [(n, plugins.open_notice(n, e, house)) for n, e in settings.notices.items() if e.enabled]
     speech = [("speech", plugins.open_speech(settings.speech, house))] if settings.speech else []
-    return [*systems, *notices, *speech]
+    scan = [("scan", plugins.open_scan(settings.scan, house))] if settings.scan else []
+    return [*systems, *notices, *speech, *scan]
 
 
-async def _reach(settings: Settings, parties: list[tuple[str, System | Notifier | Transcriber]]) -> int:
+async def _reach(settings: Settings, parties: list[tuple[str, System | Notifier | Transcriber | Scanner]]) -> int:
     problems = 0
     try:
         if find_revision(settings) is None:
@@ -148,6 +149,7 @@ def _judge(own: list[Standing], promises: PromiseSettings, now_ms: int) -> str:
         ("system", DutyState.WAITING): promises.forward_s,
         ("notice", DutyState.WAITING): promises.warn_s,
         ("collect", DutyState.WAITING): promises.collect_s,
+        ("scan", DutyState.WAITING): promises.scan_s,
     }
     for standing in own:
         limit_s = limits.get((standing.subject, standing.state))

@@ -24,7 +24,7 @@ async def _retain(settings: Settings, *, dry: bool) -> int:
     held = count = 0
     async with opened_store(settings) as store:
         keep_months = settings.retention.keep
-        retain = Retain(store, SystemClock(), open_blobs(settings), keep_months=keep_months, by=who())
+        retain = Retain(store, SystemClock(), open_blobs(settings, store), keep_months=keep_months, by=who())
         async for month in retain.find_due():
             outcome = month if dry else await retain.forget(month)
             print(f"{month.name}  {month.envelopes:,} envelopes, {month.complaints:,} complaints: {_say(outcome, dry)}")

@@ -19,6 +19,7 @@ def write_collected(found: Collected, words: str = "") -> bytes:
         "size": found.size,
         "sha256": found.sha256,
         "transcribed": found.transcribed,
+        "note": found.note,
         "words": words,
     }
     return json.dumps(fields, ensure_ascii=False).encode()

@@ -103,16 +103,42 @@ class Turn(_Part):
     end_ms: int | None = None
 
 
+class Note(StrEnum):
+    """Why an attachment goes no further than the bytes in which it came (limits in `[attachments]`)."""
+
+    NONE = ""
+    TOO_LARGE = "too_large"
+    BEYOND_TOTAL = "beyond_total"
+
+
+INFECTED = "infected "
+"""Beginning of an `AttachmentRef.scan` that names what was found."""
+CLEAN = "clean"
+UNSCANNED = "unscanned "
+"""Beginning of one that says why nothing will be known."""
+
+
 class AttachmentRef(_Part):
     """`sha256` is empty and `size` 0 while the bytes are still to be fetched from the channel, or never could be.
+    `media_type` is what the bytes show, `declared_type` what the sender or the channel said.
     `needs_transcription`: speech that nobody has written down, so it was not judged.
+    `scan`: empty while nothing is known, `clean`, `infected NAME`, or `unscanned WHY` where it will stay unknown.
     """
 
     name: str
     media_type: str
+    declared_type: str = ""
     size: int
     sha256: str
     needs_transcription: bool = False
+    note: Note = Note.NONE
+    scan: str = ""
+
+    def may_leave(self, *, scanning: bool) -> bool:
+        """Whether its bytes may be handed on. `scanning`: a scanner is on, so what it has not seen waits."""
+        if not self.sha256 or self.note or self.scan.startswith(INFECTED):
+            return False
+        return bool(self.scan) or not scanning
 
 
 class Amount(_Part):
@@ -213,6 +239,7 @@ class Complaint(_Part):
     narrative: str = ""
     turns: tuple[Turn, ...] = ()
     attachments: tuple[AttachmentRef, ...] = ()
+    unlisted_attachments: int = 0
     request: str = ""
     amounts: tuple[Amount, ...] = ()
     accused: Accused | None = None

@@ -25,7 +25,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """`content` when the envelope holds the bytes; `remote` when they are to be collected (a WeChat media id)."""
+    """`name` and `media_type` are the sender's word. `content` when the envelope holds the bytes; `remote` when they are to be collected (a WeChat media id)."""
 
     name: str
     media_type: str
@@ -35,13 +35,24 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """An attachment that was `remote` and is ours now. `transcribed`: its words stand in the text of the same draft."""
+    """An attachment that was `remote` and is ours now. `transcribed`: its words stand in the text of the same draft.
+    `note`: why it was not taken (`complaint.Note`); then there is no `sha256`.
+    """
 
     remote: str
     media_type: str
     size: int
     sha256: str
     transcribed: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scanned:
+    """What a scanner said of an attachment: an `AttachmentRef.scan`."""
+
+    sha256: str
+    result: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +65,7 @@ class Draft:
     `occurred_at` is when the format says it happened (start of the call), not what the words say.
     `unheard`: `remote` of attachments that are speech nobody has written down.
     `collected`: what became of attachments that an earlier draft of the matter named as `remote`.
+    `scanned`: what became known of attachments of the matter.
     `acknowledge`: an address that must be told the receipt, where the channel's reply could not carry it.
     `kind`, `branch_code`, `role`, `request`: what the customer chose or typed in a form field of that name.
     """
@@ -80,5 +92,6 @@ class Draft:
     attachments: tuple[Attachment, ...] = ()
     unheard: tuple[str, ...] = ()
     collected: tuple[Collected, ...] = ()
+    scanned: tuple[Scanned, ...] = ()
     transferred_by: Transfer | None = None
     acknowledge: Address | None = None

@@ -9,6 +9,7 @@ A party is a folder `adapters/<party>/`. For each door it offers there is a modu
     notice.py     open_notice(instance: str, settings: NoticeSettings, house: House) -> Notifier
     speech.py     open_speech(instance: str, settings: SpeechSettings, house: House) -> Transcriber (no door of its own:
                   it writes down what came in by a channel)
+    scan.py       open_scan(instance: str, settings: ScanSettings, house: House) -> Scanner (no door of its own either)
     simulator.py  the party's own behaviour, for tests and `huiyin simulate`
 
 `gateway.plugins` imports these by the name in the settings. A channel is a `Channel` plus whichever of `Push`,
@@ -21,18 +22,23 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import BinaryIO, Protocol, TextIO, runtime_checkable
 
 from config.branches import BranchEntry
+from config.settings import AttachmentSettings
 from gateway.contract.call import Call, Reply, Route
 from gateway.contract.clock import Clock, Millis
 from gateway.contract.complaint import AttachmentRef, Complaint, Kind
 from gateway.contract.draft import Address, Draft
 from gateway.contract.envelope import Accepted, Envelope
-from gateway.contract.errors import AdapterError
+from gateway.contract.errors import AdapterError, Misconfigured
 from gateway.contract.progress import Ask
 from gateway.contract.receipt import Receipt
 from gateway.contract.verdict import Level
+
+
+async def _have_nothing(*_: object) -> bytes:
+    raise Misconfigured("store_closed", "This needs the store, which is not open here.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +48,13 @@ class House:
     `derive_each(purpose)` gives 32 bytes of key material of its own for a purpose such as `branch_qr/行长秘书`, by version of
     the master key; the same purpose and version give the same bytes for as long as the keyring holds them. Make with
     the highest (`derive`), take what any of them made (`derive_all`). `data_dir` is where an adapter with files of its
-    own (the embedded ledger) may keep them. `branch_link(code)` is the signed address of a branch's page, or nothing
-    where no channel has one.
+    own (the embedded ledger) may keep them. `limits` are those of attachments. `branch_link(code)` is the signed address
+    of a branch's page, or nothing where no channel has one. `read_attachment(receipt, sha256)` gives the bytes of an
+    attachment to a system of record; it raises Rejected (infected, over the limits, gone) or TryLater (not scanned yet,
+    store away). What an adapter keeps in files of its own is sealed first: `seal(value, about)` under the key of this
+    month, `unseal(sealed, about)` only as what it was sealed as. Both raise TryLater while the store is away, `unseal`
+    Rejected for what was changed, and for what can never be read again because its month's key was destroyed. They are
+    there in a running gateway, and in commands that say so; elsewhere they raise Misconfigured.
     """
 
     clock: Clock
@@ -54,7 +65,11 @@ class House:
     timezone: str
     branches: Mapping[str, BranchEntry]
     derive_each: Callable[[str], Mapping[int, bytes]]
+    limits: AttachmentSettings = field(default_factory=AttachmentSettings)
     branch_link: Callable[[str], str] = lambda code: ""  # noqa: ARG005 - the port's shape
+    read_attachment: Callable[[Receipt, str], Awaitable[bytes]] = _have_nothing
+    seal: Callable[[bytes, str], Awaitable[bytes]] = _have_nothing
+    unseal: Callable[[bytes, str], Awaitable[bytes]] = _have_nothing
 
     def derive(self, purpose: str) -> bytes:
         return self.derive_all(purpose)[0]
@@ -261,7 +276,9 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """Enough of a new complaint version to plan the deliveries it needs."""
+    """Enough of a new complaint version to plan the deliveries it needs. `attachments` are those that may be handed on now:
+    not what is over the limits, infected, or not scanned yet where a scanner is on (it comes with a later version).
+    """
 
     event: Event
     version: int
@@ -328,6 +345,17 @@ class System(Protocol):
 
 
 @runtime_checkable
+class Book(Protocol):
+    """A system that is a book of the bank's own, which nobody can read but through the house (`huiyin export`).
+
+    `export` writes CSV, one line an entry, and returns their number; with a `receipt` that entry alone. It raises like
+    `deliver`.
+    """
+
+    async def export(self, out: TextIO, receipt: str = "") -> int: ...
+
+
+@runtime_checkable
 class BatchSystem(Protocol):
     """A system that takes many deliveries in one go; one outcome each, in order."""
 
@@ -376,6 +404,22 @@ class Notifier(Protocol):
     serves: Sequence[str]
 
     async def send(self, notice: Notice) -> str: ...
+
+    async def check(self) -> str: ...
+
+    async def close(self) -> None: ...
+
+
+# --- SCAN: what customers attach may be harmful --------------------------------------------------------------------
+
+
+@runtime_checkable
+class Scanner(Protocol):
+    """Off unless the settings name one. `scan` gives the name of the malware it found, empty for none. It raises TryLater
+    while it is away, Rejected for what it will never look at.
+    """
+
+    async def scan(self, content: bytes) -> str: ...
 
     async def check(self) -> str: ...
 

@@ -5,29 +5,30 @@ gets a new version, systems of record an update of the one ticket, and doing it 
 """
 
 import asyncio
-import hashlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, replace
 
 from gateway.contract.clock import Clock, Millis
 from gateway.contract.collected import COLLECTED, write_collected
-from gateway.contract.complaint import Complaint
+from gateway.contract.complaint import Note
 from gateway.contract.draft import Collected
-from gateway.contract.envelope import Envelope
 from gateway.contract.errors import Rejected, TryLater
-from gateway.contract.pages.uploads import sniff_type
+from gateway.contract.file_type import TEXT, sniff_type, tell_type
 from gateway.contract.ports import Accept, Collect, Event, Transcriber
 from gateway.ops.killpoints import point
-from gateway.ops.logs import log
+from gateway.stages.attachments import refuse_closed
 from gateway.stages.commit import commit
 from gateway.stages.forward import report
+from gateway.stages.holding import held
+from gateway.stages.joining import make_joining
 from gateway.stages.reading import Read
 from gateway.stages.settle import settle
 from gateway.states import DutyState
 from gateway.store.blobs import Blobs, TooLarge
 from gateway.store.port import Store, StoreUnavailable
-from gateway.store.rows import Duty, NewDuty, Settled, Target
+from gateway.store.rows import FILE, Duty, NewDuty, Settled, Target
+from gateway.store.vault import Erased, Tampered
 
 CONCURRENCY = 8
 LIMIT_S = 120.0
@@ -75,7 +76,9 @@ def plan_fetches(read: Read, channel: str, kept_s: int, now: Millis, *, backfill
 
 
 class Collecting:
-    """One per channel, so that a slow side never delays another. `transcriber`: None where nobody writes speech down."""
+    """One per channel, so that a slow side never delays another. `transcriber`: None where nobody writes speech down.
+    `limit_bytes`: of one file, whatever the channel would take.
+    """
 
     def __init__(
         self,
@@ -88,6 +91,7 @@ class Collecting:
         transcriber: Transcriber | None,
         *,
         lease_s: float,
+        limit_bytes: int,
     ) -> None:
         self._instance = instance
         self._channel = channel
@@ -97,35 +101,23 @@ class Collecting:
         self._clock = clock
         self._transcriber = transcriber
         self._lease_s = lease_s
-        self._lease_ms = round(lease_s * 1000)
+        self._limit_bytes = limit_bytes
 
     async def work(self) -> int:
         duties = await self._store.claim_duties(
-            Target.COLLECT, self._instance, CONCURRENCY, self._clock.now_ms(), self._lease_ms
+            Target.COLLECT, self._instance, CONCURRENCY, self._clock.now_ms(), round(self._lease_s * 1000)
         )
         if not duties:
             return 0
         # A large file over a slow line may take longer than a lease.
-        heart = asyncio.create_task(self._hold(duties))
-        try:
+        async with held(self._store, duties, self._clock, self._lease_s):
             outcomes = await asyncio.gather(*(self._try(duty) for duty in duties))
-        finally:
-            heart.cancel()
-            await asyncio.gather(heart, return_exceptions=True)
         point("collect.after_keep")
         now = self._clock.now_ms()
         settled = [_conclude(duty, outcome, now) for duty, outcome in zip(duties, outcomes, strict=True)]
         kept = await commit(self._store.settle, settled, now, lambda one, error: _conclude(one.duty, error, now))
         report(settled, outcomes, kept)
         return len(duties)
-
-    async def _hold(self, duties: Sequence[Duty]) -> None:
-        while True:
-            await asyncio.sleep(self._lease_s / 3)
-            try:
-                await self._store.extend(duties, self._clock.now_ms(), self._lease_ms)
-            except StoreUnavailable as error:
-                log.warning("collect.waits_for_store", channel=self._instance, reason=str(error))
 
     async def _try(self, duty: Duty) -> Settled | Exception:
         order = _read_order(duty)
@@ -140,24 +132,26 @@ class Collecting:
             return error
 
     async def _fetch(self, duty: Duty, order: Order) -> Settled:
-        limit = self._channel.limit_bytes
-        async with self._channel.collect(order.remote) as media:
-            if media.size is not None and media.size > limit:
-                raise _refuse_size()
-            try:
+        limit = min(self._channel.limit_bytes, self._limit_bytes)
+        try:
+            async with self._channel.collect(order.remote) as media:
+                _check_size(media.size or 0, limit)
                 blob = await self._blobs.keep(self._judge(media.chunks, order), limit)
-            except TooLarge:
-                raise _refuse_size() from None
-        media_type = sniff_type(blob.head) or order.media_type
-        if media_type == "text/plain":  # no signature, and bytes that happen to be letters: what the channel says holds
-            media_type = order.media_type
+        except TooLarge:
+            # The complaint says so, and a person may ask for it another way.
+            left = Collected(remote=order.remote, media_type=order.media_type, size=0, sha256="", note=Note.TOO_LARGE)
+            await self._tell(duty, order, left, "")
+            raise Rejected("collect_too_large", "The attachment is larger than the limit.") from None
+        media_type = tell_type(blob.head, order.media_type)
         found = Collected(remote=order.remote, media_type=media_type, size=blob.size, sha256=blob.sha256)
         await self._tell(duty, order, found, "")
         then = None
         if order.speech and self._transcriber is not None:
             heard = replace(order, media_type=media_type, size=blob.size, sha256=blob.sha256)
             then = _plan(TRANSCRIBE, self._instance, heard, duty.event, self._clock.now_ms())
-        return Settled(duty=duty, state=DutyState.DONE, reference=f"sha256:{blob.sha256}", then=then)
+        return Settled(
+            duty=duty, state=DutyState.DONE, reference=f"{FILE}{self._blobs.find_name(blob.sha256)}", then=then
+        )
 
     async def _transcribe(self, duty: Duty, order: Order) -> Settled:
         if self._transcriber is None:
@@ -166,6 +160,8 @@ class Collecting:
             sound = await self._blobs.read(order.sha256)
         except KeyError:
             raise Rejected("attachment_missing", "The file is gone from the folder of attachments.") from None
+        except (Erased, Tampered) as error:
+            raise refuse_closed(error) from None
         words = (await self._transcriber.transcribe(sound, order.media_type)).strip()
         if not words:
             raise Rejected("speech_without_words", "The service heard no words. Listen to the recording.")
@@ -177,7 +173,7 @@ class Collecting:
             transcribed=True,
         )
         await self._tell(duty, order, found, words)
-        return Settled(duty=duty, state=DutyState.DONE, reference=f"sha256:{order.sha256}")
+        return Settled(duty=duty, state=DutyState.DONE, reference=f"{FILE}{self._blobs.find_name(order.sha256)}")
 
     async def _judge(self, chunks: AsyncIterator[bytes], order: Order) -> AsyncIterator[bytes]:
         """The same bytes, once the first of them show a kind that is taken: a page with an error is no picture."""
@@ -200,31 +196,18 @@ class Collecting:
         media_type = sniff_type(head)
         # Some sound has no signature (raw speex, silk), and a file may be anything; what is said to be a picture may not.
         unsigned = order.media_type.startswith(("audio/", "application/"))
-        known = order.media_type if unsigned and media_type in (None, "text/plain") else media_type
+        known = order.media_type if unsigned and media_type in (None, TEXT) else media_type
         if known is None or not known.startswith(tuple(self._channel.takes)):
             raise Rejected("collect_type_refused", "The bytes are not of a kind that this channel's attachments have.")
 
     async def _tell(self, duty: Duty, order: Order, found: Collected, words: str) -> None:
-        complaint = Complaint.model_validate_json(duty.document)
-        envelope = Envelope(
-            channel=self._instance,
-            adapter=complaint.channel.party,
-            source_key=f"{duty.step}:{duty.id}",
-            media_type=COLLECTED,
-            raw=write_collected(found, words),
-            # A second try may hear other words; it is the same duty all the same.
-            content=hashlib.sha256(duty.id.encode()).digest(),
-            received_at=self._clock.now_ms(),
-            authenticity=complaint.authenticity,
-            joins=duty.receipt,
-            receipt_wanted=False,
-            backfill=order.backfill,
-        )
-        await self._accept([envelope])
+        now, raw = self._clock.now_ms(), write_collected(found, words)
+        await self._accept([make_joining(duty, COLLECTED, raw, now, backfill=order.backfill)])
 
 
-def _refuse_size() -> Rejected:
-    return Rejected("collect_too_large", "The attachment is larger than the channel's limit.")
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise TooLarge
 
 
 def _conclude(duty: Duty, outcome: Settled | Exception, now: Millis) -> Settled:

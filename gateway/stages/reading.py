@@ -22,6 +22,7 @@ from gateway.contract.errors import AdapterError, Ignored, Unreadable
 from gateway.contract.pages.supplement import SUPPLEMENT, read_supplement
 from gateway.contract.ports import BringsNews, Channel, Event, House, News
 from gateway.contract.receipt import Receipt
+from gateway.contract.scanned import SCANNED, read_scanned
 from gateway.contract.signing import derive_key
 from gateway.contract.verdict import Level
 from gateway.stages.search import list_ways
@@ -40,7 +41,7 @@ class Read:
     """A complaint version ready to be committed. `raised`: more urgent than the version before (or urgent at all, for
     the first). `acknowledge`: where the receipt must be sent, if the channel could not say it itself.
     `remote`: attachments of the new envelope that are still to be fetched, of a thing sent at `sent_ms`; `unheard`: those
-    among them that are speech.
+    among them that are speech. `brought`: SHA-256 of the attachments whose bytes came with it, those over the limits not.
     """
 
     complaint_id: str
@@ -59,6 +60,7 @@ class Read:
     remote: tuple[Attachment, ...] = ()
     unheard: tuple[str, ...] = ()
     sent_ms: int = 0
+    brought: tuple[str, ...] = ()
     found_by: Sequence[str] = ()
 
 
@@ -76,6 +78,7 @@ class Reader:
             decide_days=settings.promises.decide_days,
             timezone=settings.bank.timezone,
             bank_numbers=frozenset({settings.bank.hotline}),
+            limits=settings.attachments,
         )
 
     def read(self, item: InboxItem) -> Read | Moved:
@@ -131,6 +134,7 @@ class Reader:
             remote=tuple(each for each in draft.attachments if each.remote and each.content is None),
             unheard=draft.unheard,
             sent_ms=_find_sent(draft, item.envelope),
+            brought=_find_brought(draft, complaint),
             found_by=list_ways(complaint.complainant),
         )
 
@@ -140,6 +144,8 @@ class Reader:
             return read_supplement(envelope)
         if envelope.media_type == COLLECTED:
             return read_collected(envelope)
+        if envelope.media_type == SCANNED:
+            return read_scanned(envelope)
         channel = self._channels.get(envelope.channel)
         if channel is None:
             raise Unreadable(
@@ -204,6 +210,13 @@ class Reader:
         return drafts
 
 
+def _find_brought(draft: Draft, complaint: Complaint) -> tuple[str, ...]:
+    contents = [each.content for each in draft.attachments if each.content is not None]
+    came = {hashlib.sha256(content).hexdigest() for content in contents}
+    came |= {each.sha256 for each in draft.collected if not each.transcribed}
+    return tuple(each.sha256 for each in complaint.attachments if each.sha256 in came and not each.note)
+
+
 def _find_sent(draft: Draft, envelope: Envelope) -> int:
     """A time without a zone is a guess, and late is safer than early: what is gone says so itself."""
     sent = draft.occurred_at
@@ -238,6 +251,7 @@ def open_house(settings: Settings, keyring: Keyring, clock: Clock, public_url: s
         timezone=settings.bank.timezone,
         branches=load_branches(settings.bank.branches),
         derive_each=partial(_derive_each, keyring),
+        limits=settings.attachments,
     )
 
 

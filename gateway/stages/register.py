@@ -13,6 +13,7 @@ from gateway.ops.logs import log
 from gateway.stages.collect import plan_fetches
 from gateway.stages.commit import commit
 from gateway.stages.reading import Read
+from gateway.stages.scan import plan_scan
 from gateway.stages.settle import BUG_CEILING, find_pause
 from gateway.stages.ways import find_ways, plan_next, plan_way, write_address
 from gateway.stages.workers import Outcome, Workers
@@ -34,8 +35,11 @@ class Planner:
         escalation: EscalationSettings,
         collectors: Mapping[str, Collect] | None = None,
         order: Sequence[str] = (),
+        *,
+        scanning: bool = False,
     ) -> None:
-        """`order`: of the ways to a customer, as in the settings' `[delivery]`."""
+        """`order`: of the ways to a customer, as in the settings' `[delivery]`. `scanning`: a scanner is on."""
+        self._scanning = scanning
         self._systems = systems
         self._notices = notices
         self._collectors = collectors or {}
@@ -49,7 +53,11 @@ class Planner:
     def plan(self, read: Read, now: Millis, *, backfill: bool, channel: str = "") -> list[NewDuty]:
         """`channel`: where the new envelope came in, if what it names there is to be fetched."""
         change = Change(
-            event=read.event, version=read.version, kind=read.kind, level=read.level, attachments=read.attachments
+            event=read.event,
+            version=read.version,
+            kind=read.kind,
+            level=read.level,
+            attachments=tuple(each for each in read.attachments if each.may_leave(scanning=self._scanning)),
         )
         duties = [
             NewDuty(target=Target.SYSTEM, instance=instance, step=step.name, event=read.event, due_ms=now)
@@ -63,6 +71,8 @@ class Planner:
         collector = self._collectors.get(channel)
         if collector is not None and collector.collects:
             duties += plan_fetches(read, channel, collector.kept_s, now, backfill=backfill)
+        if self._scanning:
+            duties += plan_scan(read.brought, read.event, now)
         return duties
 
     def _plan_acknowledgement(self, to: Address, event: Event, now: Millis) -> list[NewDuty]:

@@ -53,8 +53,8 @@ class Retain:
             return month
         last = ""
         while files := await self._store.find_files(month.name, last, _PAGE):
-            for sha256 in files:
-                await self._blobs.remove(sha256)
+            for name in files:
+                await self._blobs.remove(name)
             last = files[-1]
         holds = await self._store.forget(month, self._by, self._clock.now_ms())
         return KeptMonth(name=month.name, envelopes=month.envelopes, complaints=month.complaints, holds=holds)

@@ -50,6 +50,8 @@ class Sweep:
             (Target.SYSTEM, DutyState.PARKED): ("parked", promises.parked_s),
             (Target.COLLECT, DutyState.WAITING): ("collect", promises.collect_s),
             (Target.COLLECT, DutyState.PARKED): ("parked", promises.parked_s),
+            (Target.SCAN, DutyState.WAITING): ("scan", promises.scan_s),
+            (Target.SCAN, DutyState.PARKED): ("parked", promises.parked_s),
             (Target.NOTICE, DutyState.WAITING): ("warn", promises.warn_s),
             (Target.NOTICE, DutyState.PARKED): ("parked", promises.parked_s),
         }

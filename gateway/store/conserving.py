@@ -28,6 +28,7 @@ UNFINISHED: Mapping[str, Sequence[str]] = {
     "system": (DutyState.WAITING, DutyState.PARKED),
     "notice": (DutyState.WAITING, DutyState.PARKED),
     "collect": (DutyState.WAITING, DutyState.PARKED),
+    "scan": (DutyState.WAITING, DutyState.PARKED),
 }
 
 _BOOKS = Statement(

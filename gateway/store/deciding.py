@@ -108,11 +108,13 @@ def dismiss(vault: Vault, ids: Sequence[str], why: str, by: str, now: Millis) ->
     dismissed: dict[str, Row] = {}
     for envelope_id, state, _ in envelope_rows:
         if state == EnvelopeState.SET_ASIDE:
-            yield from put(_DISMISS_ENVELOPE, [(now, seal_detail(vault, envelope_id, why, now), envelope_id)])
+            yield from put(_DISMISS_ENVELOPE, [(now, seal_detail(vault, envelope_id, why, envelope_id), envelope_id)])
             dismissed[envelope_id] = (now, "envelope", envelope_id, "envelope.dismissed", state, "dismissed", note)
     for duty_id, state, lease_until_ms, complaint_id, target, instance in duty_rows:
         if (DutyState(state), DutyState.DISMISSED) in DUTY_MOVES and lease_until_ms <= now:
-            yield from put(DISMISS, [(now, "dismissed_by_person", seal_detail(vault, duty_id, why, now), duty_id)])
+            yield from put(
+                DISMISS, [(now, "dismissed_by_person", seal_detail(vault, duty_id, why, complaint_id), duty_id)]
+            )
             dismissed[duty_id] = (now, "duty", duty_id, "duty.dismissed", state, "dismissed", note)
             if target == Target.SYSTEM:
                 yield from ask_for(HOLD_COMPLAINTS, [complaint_id])

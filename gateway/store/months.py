@@ -37,7 +37,12 @@ def find_month(at: Millis) -> str:
 
 def find_month_of(id_: str) -> str:
     """The month in which a UUIDv7 was made. Raises ValueError for something else."""
-    return find_month(Millis(int(id_[:12], 16)))
+    return find_month(find_time(id_))
+
+
+def find_time(id_: str) -> Millis:
+    """When a UUIDv7 was made."""
+    return Millis(int(id_[:12], 16))
 
 
 def bounds(month: str) -> tuple[str, str]:

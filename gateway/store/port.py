@@ -67,6 +67,17 @@ class Store(Protocol):
     async def probe(self) -> None:
         """Write and commit one row: the readiness check."""
 
+    # --- what lies outside the database, under the same keys -------------------------------------------------------
+
+    async def wrap(self, value: bytes, about: str) -> bytes:
+        """Sealed under this month's key; opens only as `about` the same thing. Raises StoreUnavailable."""
+
+    async def unwrap(self, sealed: bytes, about: str) -> bytes:
+        """Raises Erased where its month was destroyed, Tampered where it was changed or is about another thing."""
+
+    def mark(self, value: bytes) -> bytes:
+        """The keyed hash (32 bytes) under which a thing is found again."""
+
     # --- accept ----------------------------------------------------------------------------------------------------
 
     async def accept(
@@ -216,7 +227,7 @@ class Store(Protocol):
         """How much there is of it, and what holds it. Costs as much as the month is large."""
 
     async def find_files(self, month: str, after: str, limit: int) -> Sequence[str]:
-        """SHA-256 of the collected files that complaints of this month have and those of no other month, in order, page
+        """Names (`Blobs.find_name`) of the collected files that complaints of this month have and those of no other month, in order, page
         by page.
         """
 

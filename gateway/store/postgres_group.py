@@ -50,6 +50,7 @@ class GroupCommit:
         self._flights: set[asyncio.Task[None]] = set()
         self._launched_at = 0.0
         self._turn_is_marked = False
+        self._last_count = 0
         self._open = False
 
     def start(self) -> None:
@@ -71,11 +72,21 @@ class GroupCommit:
             return
         self._accepting += 1
         self._waiting.append(_Job(call, tell))
+        self._launch_soon()
+
+    def _launch_soon(self) -> None:
         if not self._turn_is_marked:
             self._turn_is_marked = True
-            asyncio.get_running_loop().call_soon(self._end_turn)
+            asyncio.get_running_loop().call_soon(self._end_turn, 0)
 
-    def _end_turn(self) -> None:
+    def _end_turn(self, seen: int) -> None:
+        """In a turn of the loop in which nobody came: who comes in the next turn had better share the commit than wait
+        for it. A caller who was alone the last time is not kept.
+        """
+        count = len(self._waiting)
+        if not self._flights and self._last_count > 1 and seen < count < GROUP_LIMIT:
+            asyncio.get_running_loop().call_soon(self._end_turn, count)
+            return
         self._turn_is_marked = False
         self._launch()
 
@@ -103,11 +114,13 @@ class GroupCommit:
                 break
             count += 1
         group, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._last_count = count
         return group
 
     def _land(self, flight: asyncio.Task[None]) -> None:
         self._flights.discard(flight)
-        self._launch()
+        if self._waiting:
+            self._launch_soon()
 
     async def _fly(self, group: Sequence[_Job]) -> None:
         try:

@@ -232,7 +232,7 @@ def _read_items(vault: Vault, ids: Sequence[str]) -> Plan[tuple[list[InboxItem],
 def _set_closed_aside(vault: Vault, closed: Mapping[str, Exception], now: Millis) -> Plan[None]:
     """A row that was tampered with must not hold up its neighbours."""
     moves = [
-        (EnvelopeState.SET_ASIDE.value, now, CLOSED, seal_detail(vault, each, str(error), now), each)
+        (EnvelopeState.SET_ASIDE.value, now, CLOSED, seal_detail(vault, each, str(error), each), each)
         for each, error in closed.items()
     ]
     yield from put(_MOVE, moves)
@@ -347,7 +347,7 @@ def _add_version(changes: _Changes, result: Registered, current: _Current, busy:
         )
     else:
         changes.changed.append((result.version, *facts, now, complaint_id))
-    document = seal_document(changes.vault, complaint_id, result.version, result.document, now)
+    document = seal_document(changes.vault, complaint_id, result.version, result.document)
     changes.versions.append((complaint_id, result.version, result.event.value, now, result.item.id, document))
     before, after = str(version) if version else "", str(result.version)
     changes.note("complaint", complaint_id, _EVENTS[result.event], before, after, result.item.id)
@@ -383,7 +383,7 @@ def _owe(vault: Vault, result: Registered, receipt: str, now: Millis, busy: set[
 def _move(
     changes: _Changes, item: InboxItem, state: EnvelopeState, code: str, detail: str, due_ms: int, last_code: str
 ) -> None:
-    sealed = seal_detail(changes.vault, item.id, detail, changes.now)
+    sealed = seal_detail(changes.vault, item.id, detail, item.id)
     if state is EnvelopeState.ACCEPTED:
         changes.given_back.append((due_ms, code, sealed, item.id))
         if code != last_code:

@@ -47,12 +47,19 @@ class InboxItem:
     code: str = ""
 
 
+FILE = "file:"
+"""Beginning of the reference of a duty that fetched a file; the rest is its name in the blobs."""
+
+
 class Target(StrEnum):
-    """`COLLECT`: an attachment to fetch from where the channel left it; `instance` is the channel's."""
+    """`COLLECT`: an attachment to fetch from where the channel left it; `instance` is the channel's. `SCAN`: attachments
+    to look at for malware.
+    """
 
     SYSTEM = "system"
     NOTICE = "notice"
     COLLECT = "collect"
+    SCAN = "scan"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +67,8 @@ class NewDuty:
     """A duty born with a complaint version. `step` is the system's step name, the notice's purpose, or what to do with
     an attachment.
 
-    `to` is JSON: a notice's address with the ways after it (`stages/ways.py`), what to fetch (`stages/collect.py`), else
-    empty. `address` is the digest of the address, for notices to customers (`digest_address`); the store keeps its mark.
+    `to` is JSON: a notice's address with the ways after it (`stages/ways.py`), what to fetch (`stages/collect.py`) or to
+    scan, else empty. `address` is the digest of the address, for notices to customers (`digest_address`); the store keeps its mark.
     `due_ms` is when it may first be tried.
     """
 

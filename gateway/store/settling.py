@@ -11,6 +11,7 @@ from gateway.contract.receipt import Receipt
 from gateway.contract.verdict import Level
 from gateway.states import DutyState
 from gateway.store.accepting import WRITE_HISTORY
+from gateway.store.months import find_time
 from gateway.store.plan import Ask, Plan, Row, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.rows import Duty, NewDuty, Settled, Target
 from gateway.store.tables import complaint_versions, complaints, duties, tickets
@@ -186,7 +187,7 @@ def claim_duties(
     found = yield from _read_duties(vault, ids)
     closed = {duty_id: error for duty_id, error in found.items() if not isinstance(error, Duty)}
     state = DutyState.PARKED.value
-    details = {duty_id: seal_detail(vault, duty_id, str(error), now) for duty_id, error in closed.items()}
+    details = {duty_id: seal_detail(vault, duty_id, str(error), duty_id) for duty_id, error in closed.items()}
     yield from put(_SETTLE, [(state, now, now, False, CLOSED, details[each], "", None, each) for each in closed])
     yield from put(WRITE_HISTORY, [(now, "duty", each, "duty.parked", "waiting", state, CLOSED) for each in closed])
     return [duty for duty in found.values() if isinstance(duty, Duty)]
@@ -252,7 +253,7 @@ def make_duty_row(
         duty.instance,
         duty.step,
         duty.event.value,
-        vault.seal_text(duty.to, f"to/{duty_id}", now),
+        vault.seal_text(duty.to, f"to/{duty_id}", find_time(complaint_id)),
         DutyState.WAITING.value,
         held,
         now,
@@ -271,17 +272,17 @@ def make_duty_row(
     )
 
 
-def seal_detail(vault: Vault, subject_id: str, detail: str, now: Millis) -> bytes:
-    """Of an envelope or a duty."""
-    return vault.seal_text(detail, f"detail/{subject_id}", now)
+def seal_detail(vault: Vault, subject_id: str, detail: str, matter_id: str) -> bytes:
+    """Of an envelope or a duty. It is forgotten with its matter, so it is sealed with the key of the matter's month."""
+    return vault.seal_text(detail, f"detail/{subject_id}", find_time(matter_id))
 
 
 def unseal_detail(vault: Vault, subject_id: str, sealed: bytes) -> str:
     return vault.unseal_text(sealed, f"detail/{subject_id}")
 
 
-def seal_document(vault: Vault, complaint_id: str, version: int, document: bytes, now: Millis) -> bytes:
-    return vault.seal(document, f"document/{complaint_id}/{version}", now)
+def seal_document(vault: Vault, complaint_id: str, version: int, document: bytes) -> bytes:
+    return vault.seal(document, f"document/{complaint_id}/{version}", find_time(complaint_id))
 
 
 def unseal_document(vault: Vault, complaint_id: str, version: int, sealed: bytes) -> bytes:
@@ -317,7 +318,7 @@ def settle(vault: Vault, outcomes: Sequence[Settled], now: Millis) -> Plan[list[
                 outcome.due_ms,
                 not done and bool(uncertain or outcome.uncertain),
                 outcome.code,
-                seal_detail(vault, duty.id, outcome.detail, now),
+                seal_detail(vault, duty.id, outcome.detail, duty.complaint_id),
                 outcome.reference,
                 now if done else None,
                 duty.id,

@@ -31,6 +31,7 @@ from gateway.store.numbering import SKIPPED, Numbering, reserve
 from gateway.store.plan import Plan, Put, Statement, insert_into
 from gateway.store.port import Tell
 from gateway.store.rows import (
+    FILE,
     AlarmCall,
     Balance,
     Deadlines,
@@ -50,10 +51,13 @@ from gateway.store.rows import (
     Trace,
 )
 from gateway.store.tables import probes
-from gateway.store.vault import MARKS, KeyringLacks, KeyUnknown, Vault, name_month, read_keys_kept
+from gateway.store.vault import MARKS, KeyringLacks, KeyUnknown, Tampered, Vault, name_month, read_keys_kept
 
 T = TypeVar("T")
 
+UNKNOWN_MONTHS = 8
+"""Whose keys one batch may lack; each is made, and the batch run again."""
+FILE_MARK_BYTES = 32
 KEYS_EVERY_S = 300.0
 """How long a key that was destroyed may stay in the memory of another process."""
 
@@ -157,11 +161,12 @@ class SqlStore:
 
     async def _write(self, kind: str, plan: Callable[[], Plan[T]]) -> T:
         await self._look_after_keys()
-        try:
-            return await self._engine.write(kind, plan)
-        except KeyUnknown as error:
-            await self._read_keys(error.month)
-            return await self._engine.write(kind, plan)
+        for _ in range(UNKNOWN_MONTHS):
+            try:
+                return await self._engine.write(kind, plan)
+            except KeyUnknown as error:
+                await self._read_keys(error.month)
+        return await self._engine.write(kind, plan)
 
     async def _read(self, plan: Callable[[], Plan[T]]) -> T:
         await self._look_after_keys()
@@ -178,6 +183,26 @@ class SqlStore:
             tell(error)
         else:
             self._engine.accept(call, tell)
+
+    async def wrap(self, value: bytes, about: str) -> bytes:
+        await self._look_after_keys()
+        if not self._vault.can_seal(self._clock.now_ms()):
+            await self._read_keys()
+        return self._vault.seal(value, about, self._clock.now_ms())
+
+    async def unwrap(self, sealed: bytes, about: str) -> bytes:
+        await self._look_after_keys()
+        try:
+            return self._vault.unseal(sealed, about)
+        except KeyUnknown:
+            await self._read_keys()
+        try:
+            return self._vault.unseal(sealed, about)
+        except KeyUnknown:
+            raise Tampered(f"{about} is sealed with a key that this store never had") from None
+
+    def mark(self, value: bytes) -> bytes:
+        return self._vault.mark(value, FILE_MARK_BYTES)
 
     async def probe(self) -> None:
         now = self._clock.now_ms()
@@ -322,8 +347,8 @@ class SqlStore:
         return await self._engine.read(lambda: forgetting.look_at_month(month))
 
     async def find_files(self, month: str, after: str, limit: int) -> Sequence[str]:
-        found = await self._engine.read(lambda: forgetting.find_files(month, f"sha256:{after}", limit))
-        return [reference.removeprefix("sha256:") for reference in found]
+        found = await self._engine.read(lambda: forgetting.find_files(month, f"{FILE}{after}", limit))
+        return [reference.removeprefix(FILE) for reference in found]
 
     async def forget(self, month: KeptMonth, by: str, now: Millis) -> Mapping[str, int]:
         holds = await self._engine.drop_month(month.name)

@@ -42,8 +42,8 @@ _HEAD = len(_FORMAT) + 2
 _BODY = _HEAD + _NONCE + _KEY + _TAG
 _NOUGHT = bytes(_NONCE)
 MARK_BYTES = 16
-_EARLIEST, _LATEST = Millis(946_684_800_000), Millis(95_617_584_000_000)
-"""The years 2000 and 5000."""
+_EARLIEST, _LATEST = Millis(946_684_800_000), Millis(64_060_588_800_000)
+"""The years 2000 and 4000."""
 CLOSED = "seal_broken"
 """The code of what does not open."""
 
@@ -217,6 +217,11 @@ def find_key(at: Millis) -> int:
 def number_month(month: str) -> int:
     year, number = map(int, month.split("-"))
     return (year - 2000) * 12 + number
+
+
+def read_month(sealed: bytes) -> str:
+    """The month whose key a sealed value needs, as `2026-11`. It is not proven before the value was opened."""
+    return name_month(int.from_bytes(sealed[len(_FORMAT) : _HEAD], "big"))
 
 
 def name_month(month: int) -> str:

@@ -11,7 +11,13 @@ from config.settings import Settings
 from gateway.commands.inventory import _show
 from gateway.plugins import list_parties
 
-SECTIONS = {"channel": "channels.one", "system": "systems.one", "notice": "notices.one", "speech": "speech"}
+SECTIONS = {
+    "channel": "channels.one",
+    "system": "systems.one",
+    "notice": "notices.one",
+    "speech": "speech",
+    "scan": "scan",
+}
 
 
 def holds_secret(annotation: Any) -> bool:

@@ -10,6 +10,7 @@ DOORS = {
     "system": ("SystemSettings", "open_system"),
     "notice": ("NoticeSettings", "open_notice"),
     "speech": ("SpeechSettings", "open_speech"),
+    "scan": ("ScanSettings", "open_scan"),
 }
 
 

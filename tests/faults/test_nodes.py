@@ -15,7 +15,15 @@ import pytest
 
 from tests.journeys.test_complaint import push
 from tests.postgres_server import PASSWORD, PostgresServer
-from tests.running import HOTLINE_AND_LEDGER, KEY, gateway, read_ledger, run_cli, wait_for_ledger, write_config
+from tests.running import (
+    HOTLINE_AND_LEDGER,
+    KEY,
+    gateway,
+    read_ledger,
+    run_cli,
+    wait_for_ledger,
+    write_config,
+)
 
 CLIENTS = 8
 SECRET = {"HUIYIN__STORE__PASSWORD": PASSWORD}

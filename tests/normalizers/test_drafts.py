@@ -2,11 +2,14 @@
 
 import sys
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.contract.complaint import Complaint, Kind, Speaker, Turn
+from config.settings import AttachmentSettings
+from gateway.contract.complaint import AttachmentRef, Complaint, Kind, Speaker, Turn
 from gateway.contract.draft import Attachment, Draft
+from normalizers.attachment import describe_attachments
 from tests.normalizers.conftest import read, read_all
 
 words = st.text(max_size=120)
@@ -116,3 +119,48 @@ def test_the_work_grows_with_the_text_and_not_with_its_square() -> None:
     for piece in HOSTILE:
         short, long = count_lines(piece * 500), count_lines(piece * 4_000)
         assert long <= short * 24 + 20_000, f"{piece!r}: {short} -> {long}"
+
+
+# --- limits of attachments -----------------------------------------------------------------------------------------
+
+
+def test_both_what_the_sender_said_and_what_the_bytes_show_are_known() -> None:
+    program = Attachment(name="回单.jpg", media_type="image/JPEG; name=x", content=b"MZ\x90\x00" + bytes(99))
+    (described,) = read("见图", attachments=(program,)).attachments
+    assert (described.declared_type, described.media_type) == ("image/jpeg", "application/x-msdownload")
+
+
+def test_a_file_over_the_limit_is_listed_with_a_note_and_the_complaint_goes_on() -> None:
+    limits = AttachmentSettings(file_bytes=2_000, complaint_bytes=3_000)
+    files = [Attachment(name=f"{size}.bin", media_type="a/b", content=bytes(size)) for size in (2_001, 900, 99, 1)]
+    listed = describe_attachments([Draft(text="见附件", attachments=tuple(files))], limits)
+    assert [(each.size, each.note) for each in listed.references] == [
+        (2_001, "too_large"),
+        (900, ""),
+        (99, ""),
+        (1, "beyond_total"),
+    ]
+    assert [each.may_leave(scanning=False) for each in listed.references] == [False, True, True, False]
+
+
+def test_of_a_thousand_small_files_so_many_are_listed_and_the_others_counted() -> None:
+    files = [Attachment(name="x", media_type="a/b", content=str(number).encode()) for number in range(1_000)]
+    drafts = [Draft(attachments=tuple(files)), Draft(attachments=tuple(files))]
+    listed = describe_attachments(drafts, AttachmentSettings(count=50))
+    assert (len(listed.references), listed.left_out) == (50, 950)
+
+
+@pytest.mark.parametrize(
+    ("scan", "scanning", "may"),
+    [
+        ("", False, True),
+        ("", True, False),
+        ("clean", True, True),
+        ("unscanned scan_unreachable", True, True),
+        ("infected Eicar", True, False),
+        ("infected Eicar", False, False),
+    ],
+)
+def test_what_is_infected_or_waits_for_the_scanner_is_not_handed_on(scan: str, scanning: bool, may: bool) -> None:
+    reference = AttachmentRef(name="a", media_type="a/b", size=1, sha256="0" * 64, scan=scan)
+    assert reference.may_leave(scanning=scanning) is may

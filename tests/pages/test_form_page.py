@@ -8,6 +8,8 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
+from config.settings import AttachmentSettings
+from gateway.contract.pages.form_page import tell_limits
 from gateway.contract.pages.languages import TEXTS
 from tests.pages.conftest import Open
 from tests.pages.customer import SEND, WORDS, read_receipt, send
@@ -187,7 +189,9 @@ async def test_files_that_cannot_be_taken_are_named_and_the_words_stay(
         [{"name": name, "mimeType": "application/octet-stream", "buffer": content} for name, content in files],
     )
     await send(page)
-    assert await page.inner_text("#files-problem") == TEXTS["zh-Hans"].say("error", error)
+    assert await page.inner_text("#files-problem") == TEXTS["zh-Hans"].say(
+        "error", error, **tell_limits(AttachmentSettings())
+    )
     assert TEXTS["zh-Hans"].say("error", "files_again") in await page.inner_text("form")
     assert await page.input_value("#text") == WORDS
     await page.click(SEND)

@@ -335,6 +335,7 @@ async def test_one_watch_that_fails_does_not_end_the_others(open_bank: OpenHouse
 
 PROMISES = {
     "collect",
+    "scan",
     "gap",
     "register",
     "set_aside",

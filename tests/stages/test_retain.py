@@ -21,7 +21,12 @@ YEAR_MS = 366 * 86_400_000
 
 
 def retain(store: SqlStore, bench: Bench, folder: Path, keep_months: int) -> Retain:
-    return Retain(store, bench.clock, FileBlobs(folder), keep_months=keep_months)
+    return Retain(store, bench.clock, FileBlobs(folder, store), keep_months=keep_months)
+
+
+def find_file(folder: Path, name: str) -> Path:
+    (path,) = folder.glob(f"*/{name[:2]}/{name[2:]}")
+    return path
 
 
 async def keep_file(store: SqlStore, folder: Path, words: bytes, *, age_s: int) -> Path:
@@ -30,11 +35,12 @@ async def keep_file(store: SqlStore, folder: Path, words: bytes, *, age_s: int) 
     async def stream() -> AsyncIterator[bytes]:
         yield words
 
-    blob = await FileBlobs(folder).keep(stream(), 100)
+    blobs = FileBlobs(folder, store)
+    name = blobs.find_name((await blobs.keep(stream(), 100)).sha256)
     await register(store, words.decode(), make_duty("fetch", target=Target.COLLECT, instance="gzh"))
     (duty,) = await store.claim_duties(Target.COLLECT, "gzh", 1, NOW, LEASE)
-    await store.settle([Settled(duty=duty, state=DutyState.DONE, reference=f"sha256:{blob.sha256}")], NOW)
-    path = folder / blob.sha256[:2] / blob.sha256[2:]
+    await store.settle([Settled(duty=duty, state=DutyState.DONE, reference=f"file:{name}")], NOW)
+    path = find_file(folder, name)
     os.utime(path, (time.time() - age_s,) * 2)
     return path
 

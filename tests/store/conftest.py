@@ -1,6 +1,7 @@
 """A real store of its own on each engine, and short ways to make what goes into it."""
 
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +21,7 @@ from gateway.store.postgres import PostgresStore
 from gateway.store.rows import InboxItem, NewDuty, Registered, Target
 from gateway.store.sql_store import SqlStore
 from gateway.store.sqlite import SqliteStore
+from gateway.store.vault import find_key
 from tests.keyring import read_keys
 from tests.postgres_server import PASSWORD, PostgresServer
 
@@ -70,6 +72,8 @@ class Bench:
     async def open(self, **options: int) -> SqlStore:
         store = self.make(**options)
         await store.open()
+        # Ids are made by the real time, or are no UUIDv7 at all, whatever our clock says.
+        await store._read_keys(find_key(Millis(time.time_ns() // 1_000_000)), find_key(Millis(2**48)))
         self._opened.append(store)
         return store
 

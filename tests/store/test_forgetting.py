@@ -205,7 +205,7 @@ async def test_a_month_is_held_by_what_is_added_to_its_complaints_later(
     assert len(item.earlier) == 1
     assert await store.register([make_registered(item)], NOW) == [True]
     recent = await store.look_at_month(find_month_of(item.id))
-    assert recent.holds == {"complaints of older months still kept": 1}
+    assert recent.holds == {"supplements of older complaints still kept": 1}
     assert await store.forget(await store.look_at_month("2019-05"), "tests", NOW) == {}
     assert (await store.look_at_month(recent.name)).holds == {}
 
@@ -241,9 +241,9 @@ async def test_what_was_broken_off_is_taken_up_and_leaves_no_half_matter(
 
 async def test_files_that_only_this_month_has_are_named(bench: Bench, store: SqlStore):
     await register(store, "k1", *(make_duty("fetch", target=Target.COLLECT, instance="gzh") for _ in range(3)))
-    hashes = [letter * 64 for letter in "abb"]
-    for sha256, duty in zip(hashes, await store.claim_duties(Target.COLLECT, "gzh", 3, NOW, LEASE), strict=True):
-        await store.settle([Settled(duty=duty, state=DutyState.DONE, reference=f"sha256:{sha256}")], NOW)
+    names = [letter * 64 for letter in "abb"]
+    for name, duty in zip(names, await store.claim_duties(Target.COLLECT, "gzh", 3, NOW, LEASE), strict=True):
+        await store.settle([Settled(duty=duty, state=DutyState.DONE, reference=f"file:{name}")], NOW)
     month = await look(store)
     assert await store.find_files(month.name, "", 10) == ["a" * 64, "b" * 64]
     assert await store.find_files(month.name, "", 1) == ["a" * 64]
@@ -252,7 +252,7 @@ async def test_files_that_only_this_month_has_are_named(bench: Bench, store: Sql
     tamper(bench, "UPDATE duties SET complaint_id = '0' WHERE id = (SELECT max(id) FROM duties)")
     assert await store.find_files(month.name, "", 10) == ["a" * 64]
     assert await store.forget(month, "tests", NOW) == {}
-    assert bench.query("SELECT reference FROM duties ORDER BY reference") == [("",), ("",), (f"sha256:{'b' * 64}",)]
+    assert bench.query("SELECT reference FROM duties ORDER BY reference") == [("",), ("",), (f"file:{'b' * 64}",)]
 
 
 @on_postgres

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from config.settings import AttachmentSettings
 from gateway.contract.clock import Millis
 from gateway.contract.complaint import Kind
 from gateway.contract.draft import Attachment, Draft
@@ -21,9 +22,6 @@ from gateway.contract.pages.uploads import Upload
 
 TEXT_LENGTH = 10_000
 FIELD_LENGTH = 60
-FILES_COUNT = 6
-FILE_BYTES = 10_000_000
-FILES_BYTES = 20_000_000
 MIN_FILL_MS = 3_000
 """Nobody reads the page and writes a sentence in less; programs do."""
 KINDS = frozenset(kind.value for kind in Kind)
@@ -125,7 +123,7 @@ def clean_text(text: str) -> str:
     return "".join(kept).strip().strip("\u200c\u200d")
 
 
-def check_entry(entry: Entry, branches: Sequence[str] = ()) -> dict[str, str]:
+def check_entry(entry: Entry, limits: AttachmentSettings, branches: Sequence[str] = ()) -> dict[str, str]:
     """Field -> key of the text in `[error]` that tells the person what to do. Empty: all is well."""
     wrong: dict[str, str] = {}
     if entry.kind not in KINDS:
@@ -144,13 +142,12 @@ def check_entry(entry: Entry, branches: Sequence[str] = ()) -> dict[str, str]:
         wrong["name"] = "field_long"
     if entry.branch and entry.branch not in branches:
         wrong["branch"] = "branch_unknown"
-    if len(entry.files) > FILES_COUNT:
+    sizes = [len(file.content) for file in entry.files]
+    if len(sizes) > limits.form_count:
         wrong["files"] = "files_many"
-    elif sum(len(f.content) for f in entry.files) > FILES_BYTES or any(
-        len(f.content) > FILE_BYTES for f in entry.files
-    ):
+    elif sum(sizes) > limits.form_bytes or max(sizes, default=0) > limits.form_file_bytes:
         wrong["files"] = "files_large"
-    elif any(file.media_type is None for file in entry.files):
+    elif not all(file.is_taken() for file in entry.files):
         wrong["files"] = "files_type"
     return wrong
 
@@ -205,7 +202,6 @@ def draft_entry(entry: Entry, branch_code: str) -> Draft:
         branch_code=branch_code,
         request=words.say("form", "wish_contact") if entry.reply else "",
         attachments=tuple(
-            Attachment(name=file.name, media_type=file.media_type or "application/octet-stream", content=file.content)
-            for file in entry.files
+            Attachment(name=file.name, media_type=file.declared, content=file.content) for file in entry.files
         ),
     )

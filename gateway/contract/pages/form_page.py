@@ -6,13 +6,14 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from config.branches import BranchEntry
+from config.settings import AttachmentSettings
 from gateway.contract.call import Call, Reply
 from gateway.contract.clock import to_datetime
 from gateway.contract.complaint import Kind
 from gateway.contract.envelope import Accepted
 from gateway.contract.errors import AdapterError, Refused
 from gateway.contract.pages.entry import TEXT_LENGTH, Entry, read_entry
-from gateway.contract.pages.forms import FORM, MULTIPART
+from gateway.contract.pages.forms import FORM, MULTIPART, TEXT_LIMIT_BYTES
 from gateway.contract.pages.languages import TEXTS, Texts, choose_language, find_chosen
 from gateway.contract.pages.links import write_status_link
 from gateway.contract.pages.look import show
@@ -32,6 +33,7 @@ class FormPage:
         self._title = title
         self._seal_key = seal_key
         self._branches = branches
+        self._facts = tell_limits(house.limits)
 
     def show_form(
         self,
@@ -63,7 +65,8 @@ class FormPage:
             entry=entry or Entry(),
             seal=entry.seal if entry and sealed else make_seal(self._seal_key, call.received_at),
             chosen=entry.language if entry else find_chosen(call),
-            wrong={field: texts.say("error", key, limit=str(TEXT_LENGTH)) for field, key in wrong},
+            wrong={field: texts.say("error", key, **self._facts) for field, key in wrong},
+            files_note=texts.say("form", "files_note", **self._facts),
             notice=texts.say("error", notice) if notice else "",
             files_again=bool(entry and entry.files),
             urgent_before=before,
@@ -126,11 +129,26 @@ def wants_page(call: Call) -> bool:
     return call.method == "GET" or call.media_type in (FORM, MULTIPART)
 
 
-def describe_fields(error: Refused) -> Refused:
+def find_body_limit(limits: AttachmentSettings) -> int:
+    """Twice what the form takes in files, so that somebody who is over the limit is told so on a page with their words."""
+    return 2 * limits.form_bytes + TEXT_LIMIT_BYTES
+
+
+def tell_limits(limits: AttachmentSettings) -> dict[str, str]:
+    """The numbers that stand in texts; sizes in MB."""
+    return {
+        "limit": str(TEXT_LENGTH),
+        "count": str(limits.form_count),
+        "each": f"{limits.form_file_bytes / 1_000_000:g}",
+        "all": f"{limits.form_bytes / 1_000_000:g}",
+    }
+
+
+def describe_fields(error: Refused, limits: AttachmentSettings) -> Refused:
     """The field errors of a form in words, for callers that are programs."""
     english: Texts = TEXTS["en"]
     fields = {
-        field: english.say("error", words, limit=str(TEXT_LENGTH)) if words in english.words["error"] else words
+        field: english.say("error", words, **tell_limits(limits)) if words in english.words["error"] else words
         for field, words in error.fields.items()
     }
     return Refused(error.code, error.detail, status=error.status, fields=fields, after_s=error.after_s)

@@ -8,7 +8,9 @@ from urllib.parse import parse_qsl
 from multipart import MultipartError, MultipartParser, parse_options_header  # type: ignore[import-untyped]
 
 from gateway.contract.errors import Refused
-from gateway.contract.pages.uploads import Upload, clean_name, sniff_type
+from gateway.contract.file_name import clean_name
+from gateway.contract.file_type import ANY
+from gateway.contract.pages.uploads import Upload
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
@@ -16,8 +18,6 @@ MULTIPART = "multipart/form-data"
 FIELDS_LIMIT = 40
 TEXT_LIMIT_BYTES = 200_000
 """Of one field; the form's own limits are far below and are told kindly."""
-BODY_LIMIT_BYTES = 40_000_000
-"""Twice what the form takes in files, so that somebody who is over the limit is told so on a page with their words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ def _read_multipart(body: bytes, boundary: str) -> Form:
         boundary,
         content_length=len(body),
         part_limit=FIELDS_LIMIT,
-        spool_limit=BODY_LIMIT_BYTES,  # the body is in memory already; nothing goes to disk
-        memory_limit=BODY_LIMIT_BYTES,
+        spool_limit=len(body),  # it is in memory already; nothing goes to disk
+        memory_limit=len(body),
     )
     fields: dict[str, str] = {}
     files: list[Upload] = []
@@ -67,7 +67,7 @@ def _read_multipart(body: bytes, boundary: str) -> Form:
                     raise _malformed()
                 fields.setdefault(part.name, content.decode("utf-8", "replace"))
             elif content or part.filename:  # a browser sends an empty part for an untouched file field
-                files.append(Upload(clean_name(part.filename), sniff_type(content), content))
+                files.append(Upload(clean_name(part.filename), part.content_type or ANY, content))
     except MultipartError:
         raise _malformed() from None
     return Form(fields, tuple(files))

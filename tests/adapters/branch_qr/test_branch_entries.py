@@ -143,14 +143,14 @@ def test_a_short_key_of_a_programs_own_joins_nothing(channel: BranchPage) -> Non
 # --- files ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_file_has_the_type_of_its_bytes_and_a_name_without_folders(channel: BranchPage) -> None:
+def test_a_file_has_a_name_without_folders_and_the_browsers_word_for_its_type(channel: BranchPage) -> None:
     files = [("../../etc/passwd", PNG), ("C:\\回单\\1.jpg", "不是图片".encode()), ("\u202egnp.exe", b"%PDF-1.7 x")]
     body = write_multipart({"text": "见附件"}, files)
     draft = channel.draft(keep(channel, make_call(find_path(channel), body=body, content_type=MULTIPART)))
     assert [(each.name, each.media_type) for each in draft.attachments] == [
         ("passwd", "image/png"),
-        ("1.jpg", "text/plain"),
-        ("gnp.exe", "application/pdf"),
+        ("1.jpg", "image/png"),
+        ("gnp.exe", "image/png"),
     ]
     assert draft.attachments[0].content == PNG
 

@@ -1,19 +1,23 @@
 """Tables of entries that were written elsewhere."""
 
+import struct
 import time
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from io import BytesIO
 from pathlib import Path
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pytest
 from openpyxl import Workbook
+from openpyxl.drawing.image import Image
+from PIL import Image as PilImage
 
 from adapters import guestbook
-from adapters.guestbook import files
+from adapters.guestbook import files, packing
 from adapters.guestbook.channel import Guestbook, open_channel
-from adapters.guestbook.files import RATIO_LIMIT
+from adapters.guestbook.packing import PARTS_LIMIT, RATIO_LIMIT
 from adapters.guestbook.settings import ChannelSettings
 from gateway.contract.draft import Draft
 from gateway.contract.envelope import Envelope
@@ -165,7 +169,7 @@ def test_a_cell_merged_downwards_counts_for_all_its_rows_and_makes_none(book: Gu
 
 
 def test_a_huge_workbook_is_streamed_and_loses_no_row(book: Guestbook, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "IN_MEMORY_LIMIT_BYTES", 0)
+    monkeypatch.setattr(packing, "IN_MEMORY_LIMIT_BYTES", 0)
     data = write_book(("网点", "内容"), ("五一支行", "一"), (None, "二"), merge=["A2:A3"])
     assert texts(read(book, data, "x.xlsx")) == ["一", "二"]
 
@@ -186,6 +190,121 @@ def test_a_workbook_that_unpacks_to_a_thousand_times_its_size_is_not_opened(book
     with ZipFile(packed, "w", ZIP_DEFLATED) as bomb:
         bomb.writestr("xl/worksheets/sheet1.xml", bytes(RATIO_LIMIT * 200_000))
     assert texts(read(book, packed.getvalue(), "x.xlsx")) == ["file_unsafe"]
+
+
+def overlap(data: bytes, times: int) -> bytes:
+    """The one entry of an archive, named so often in its directory: all of them unpack the same bytes."""
+    end = data.rindex(b"PK\x05\x06")
+    size, start = struct.unpack_from("<II", data, end + 12)
+    entry = data[start : start + size]
+    tail = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, times, times, size * times, start, 0)
+    return data[:start] + entry * times + tail
+
+
+def pack(name: str = "xl/worksheets/sheet1.xml", content: bytes = b"x" * 1000, mode: int = 0o644) -> bytes:
+    packed = BytesIO()
+    part = ZipInfo(name)
+    part.external_attr = mode << 16
+    with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
+        archive.writestr(part, content)
+    return packed.getvalue()
+
+
+def put_into(workbook: bytes, sheet: bytes) -> bytes:
+    """The workbook with another first sheet."""
+    packed = BytesIO()
+    with ZipFile(BytesIO(workbook)) as old, ZipFile(packed, "w", ZIP_DEFLATED) as new:
+        for part in old.infolist():
+            new.writestr(part, sheet if part.filename == "xl/worksheets/sheet1.xml" else old.read(part))
+    return packed.getvalue()
+
+
+SHEET = b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>%b</sheetData>%b</worksheet>'
+WORDS = b'<c r="A%d" t="inlineStr"><is><t>%b</t></is></c>'
+HEADER = b'<row r="1">' + WORDS % (1, "内容".encode()) + b"</row>"
+ENTRY = b'<row r="2">' + WORDS % (2, "等了两个小时".encode()) + b"</row>"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: overlap(pack(content=bytes(1_000_000)), 1_000),
+        lambda: overlap(pack(), PARTS_LIMIT + 1),
+        lambda: pack("../../../root/.ssh/authorized_keys"),
+        lambda: pack("/etc/passwd"),
+        lambda: pack("..\\..\\evil.xml"),
+        lambda: pack("xl/link", b"/etc/passwd", mode=0o120777),
+    ],
+    ids=["overlapping", "many parts", "upwards", "absolute", "upwards on Windows", "link"],
+)
+def test_an_archive_made_to_harm_is_not_opened(made: Callable[[], bytes], book: Guestbook, tmp_path: Path) -> None:
+    assert texts(read(book, made(), "x.xlsx")) == ["file_unsafe"]
+
+
+def test_an_archive_in_an_archive_is_not_looked_into(book: Guestbook) -> None:
+    inner = write_book(("内容",), ("一",))
+    for _ in range(20):
+        inner = pack("xl/inner.xlsx", inner)
+    assert texts(read(book, inner, "x.xlsx")) == ["file_broken"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "after"),
+    [
+        (b'<row r="1048576"><c r="XFD1048576"/></row>', b""),
+        (b"", b'<mergeCells><mergeCell ref="A1:XFD1048576"/></mergeCells>'),
+        (b"", b"<mergeCells>" + b'<mergeCell ref="&#66;2:B1048576"/>' * 500 + b"</mergeCells>"),
+    ],
+    ids=["a cell at the far end", "all merged", "merged again and again"],
+)
+def test_a_sheet_that_claims_to_be_huge_is_read_as_far_as_it_has_words(
+    rows: bytes, after: bytes, book: Guestbook
+) -> None:
+    sheet = SHEET % (HEADER + ENTRY + rows, after)
+    assert texts(read(book, put_into(write_book(("x",)), sheet), "x.xlsx")) == ["等了两个小时"]
+
+
+def test_a_sheet_of_far_cells_ends_where_it_becomes_too_much(book: Guestbook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "CELLS_LIMIT", 100_000)
+    far = b"".join(b'<row r="%d"><c r="XFD%d"/></row>' % (row, row) for row in range(3, 500))
+    sheet = SHEET % (HEADER + ENTRY + far, b"")
+    assert texts(read(book, put_into(write_book(("x",)), sheet), "x.xlsx")) == ["等了两个小时", "file_unsafe"]
+
+
+def test_entities_that_grow_into_each_other_are_not_followed(book: Guestbook) -> None:
+    grow = b"".join(b'<!ENTITY e%d "%b">' % (step, b"&e%d;" % (step - 1) * 10) for step in range(1, 10))
+    doctype = b'<!DOCTYPE x [<!ENTITY e0 "lol">' + grow + b"]>"
+    sheet = doctype + SHEET % (HEADER + b'<row r="2">' + WORDS % (2, b"&e9;") + b"</row>", b"")
+    assert texts(read(book, put_into(write_book(("x",)), sheet), "x.xlsx")) == ["file_broken"]
+
+
+def test_a_picture_that_claims_to_be_huge_breaks_nothing(book: Guestbook) -> None:
+    picture, packed, swollen = BytesIO(), BytesIO(), BytesIO()
+    PilImage.new("RGB", (8, 8)).save(picture, "PNG")
+    workbook = Workbook()
+    workbook.active.append(["内容"])
+    workbook.active.append(["等了两个小时"])
+    workbook.active.add_image(Image(picture))
+    workbook.save(packed)
+    with ZipFile(packed) as old, ZipFile(swollen, "w", ZIP_DEFLATED) as new:
+        for part in old.infolist():
+            content = old.read(part)
+            if part.filename.endswith(".png"):
+                content = bytearray(content)
+                content[16:24] = struct.pack(">II", 2_000_000, 2_000_000)
+                content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+            new.writestr(part, bytes(content))
+    assert texts(read(book, swollen.getvalue(), "x.xlsx")) == ["file_broken"]
+
+
+def test_a_workbook_under_a_password_is_kept_and_set_aside(book: Guestbook) -> None:
+    data = bytearray(write_book(("内容",), ("一",)))
+    for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        place = data.find(mark)
+        while place >= 0:
+            data[place + at] |= 1
+            place = data.find(mark, place + 4)
+    assert texts(read(book, bytes(data), "x.xlsx")) == ["file_broken"]
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])

@@ -122,7 +122,7 @@ class Bank:
         self.channel = open_channel("gzh", self.settings.channels["gzh"], self.house)
         assert isinstance(self.channel, Collect)
         self.accept = Acceptance(self.store, lambda: None)
-        self.blobs = FileBlobs(self.folder / "blobs")
+        self.blobs = FileBlobs(self.folder / "blobs", self.store)
         reader = Reader(self.settings, self.house, {"gzh": self.channel})
         planner = Planner({"tracker": self.tracker}, {}, self.settings.escalation, {"gzh": self.channel})
         workers = Workers(self.settings, KEYRING, reader)
@@ -130,10 +130,18 @@ class Bank:
         self.forward = Forward("tracker", self.tracker, self.store, self.clock, batch=100, lease_s=60)
         self.collecting = self.open_collecting()
 
-    def open_collecting(self, lease_s: float = 60) -> Collecting:
+    def open_collecting(self, limit_bytes: int = 25_000_000) -> Collecting:
         assert isinstance(self.channel, Collect)
         return Collecting(
-            "gzh", self.channel, self.store, self.blobs, self.accept, self.clock, self.ear, lease_s=lease_s
+            "gzh",
+            self.channel,
+            self.store,
+            self.blobs,
+            self.accept,
+            self.clock,
+            self.ear,
+            lease_s=60,
+            limit_bytes=limit_bytes,
         )
 
     async def work(self) -> None:
@@ -297,21 +305,39 @@ async def test_it_is_tried_until_wechat_would_have_thrown_it_away_and_no_longer(
 @pytest.mark.parametrize(
     ("content", "media_type", "code"),
     [
-        (b"\xff\xd8\xff" + bytes(100_001), "image/jpeg", "collect_too_large"),
         (b"<html><script>alert(1)</script></html>", "image/jpeg", "collect_type_refused"),
         (b"MZ\x90\x00" + bytes(200), "image/jpeg", "collect_type_refused"),
         (b"", "image/jpeg", "collect_empty"),
     ],
 )
-async def test_what_is_no_picture_or_too_large_is_not_kept(
-    running: Running, content: bytes, media_type: str, code: str
-):
+async def test_what_is_no_picture_is_not_kept(running: Running, content: bytes, media_type: str, code: str):
     receipt = await running.send("image", content, media_type)
     with capture_logs():
         await running.bank.work()
     assert await running.bank.fetches(receipt) == [("fetch", DutyState.PARKED, code)]
     assert not any(path.is_file() for path in (running.bank.folder / "blobs").rglob("*"))
     assert [step for step, _ in running.bank.tracker.told] == ["create"], "the complaint itself went its way"
+
+
+async def test_what_is_larger_than_the_limit_is_not_kept_and_the_complaint_says_so(running: Running):
+    bank = running.bank
+    receipt = await running.send("image", b"\xff\xd8\xff" + bytes(100_001), "image/jpeg")
+    with capture_logs():
+        await bank.work()
+    assert await bank.fetches(receipt) == [("fetch", DutyState.PARKED, "collect_too_large")]
+    assert not any(path.is_file() for path in (bank.folder / "blobs").rglob("*"))
+    (attachment,) = await bank.attachments(receipt)
+    assert (attachment["note"], attachment["sha256"], attachment["size"]) == ("too_large", "", 0)
+    assert [step for step, _ in bank.tracker.told] == ["create", "update:2"]
+
+
+async def test_the_houses_own_limit_holds_where_a_channel_takes_more(running: Running):
+    bank = running.bank
+    bank.collecting = bank.open_collecting(limit_bytes=500)
+    receipt = await running.send("image", b"\xff\xd8\xff" + bytes(498), "image/jpeg")
+    with capture_logs():
+        await bank.work()
+    assert await bank.fetches(receipt) == [("fetch", DutyState.PARKED, "collect_too_large")]
 
 
 async def test_a_video_that_is_said_to_lie_in_the_banks_own_network_is_not_fetched(running: Running):
@@ -347,7 +373,9 @@ async def test_a_fetch_that_takes_longer_than_its_lease_stays_with_its_worker(ru
     channel = open_channel("gzh", entry, bank.house)
     assert isinstance(channel, Collect)
     workers = [
-        Collecting("gzh", channel, bank.store, bank.blobs, bank.accept, SystemClock(), None, lease_s=1)
+        Collecting(
+            "gzh", channel, bank.store, bank.blobs, bank.accept, SystemClock(), None, lease_s=1, limit_bytes=25_000_000
+        )
         for _ in range(2)
     ]
     slow = asyncio.create_task(workers[0].work())

@@ -1,0 +1,1 @@
+"""ClamAV's daemon: looks for malware in what customers attach."""
