@@ -25,8 +25,8 @@ run: $(STAMP)
 
 test: $(VENV)/.tools
 	bash .ci/install-browser.sh
-	bash .ci/install-fault-tools.sh
 	bash .ci/install-clamd.sh
+	bash .ci/install-fault-tools.sh
 	$(BIN)/pytest
 
 check: $(VENV)/.tools

@@ -26,6 +26,7 @@ from gateway.intake.acknowledge_page import AcknowledgePage, write_answer_link
 from gateway.intake.health import Health
 from gateway.intake.polling import Polling
 from gateway.intake.progress import Teller
+from gateway.intake.scrub.envelope import Scrub
 from gateway.intake.server import Intake
 from gateway.intake.status_page import StatusPage
 from gateway.ops.logs import log
@@ -223,7 +224,7 @@ class Gateway:
             for role in Role:
                 self._wakes[role].also(partial(self._hints.tell, role.value))
             self._hints.start()
-        self._accept = Acceptance(self.store, self._wakes[Role.REGISTER])
+        self._accept = Acceptance(self.store, Scrub(self.store.mark), self._wakes[Role.REGISTER])
         self._health = Health(self.store, VERSION)
         self._start_stages()
         await self._start_intake()
@@ -305,8 +306,8 @@ class Gateway:
 
     # Parties are opened before the store is, so that wrong settings make none.
 
-    async def _seal(self, value: bytes, about: str) -> bytes:
-        return await wrapping.seal(self.store, value, about)
+    async def _seal(self, value: bytes, about: str, matter: str) -> bytes:
+        return await wrapping.seal(self.store, value, about, matter)
 
     async def _unseal(self, sealed: bytes, about: str) -> bytes:
         return await wrapping.unseal(self.store, sealed, about)

@@ -39,7 +39,8 @@ from normalizers.moment import find_moment
 from normalizers.money import find_amounts
 from normalizers.person import count_party, find_addressed_name, find_anonymous, find_name, find_role, read_name
 from normalizers.place import BranchIndex
-from normalizers.privacy import find_kept, mask_in_text, remove_secrets, remove_secrets_from_turns
+from normalizers.privacy import find_kept, list_removed, mask_in_text
+from normalizers.secret import Conversation, remove_secrets
 from normalizers.sentence import find_request, make_title
 from normalizers.speech import join_speech
 from normalizers.text import clean, fold, plain
@@ -100,12 +101,14 @@ def normalize(drafts: Sequence[Draft], reading: Reading, tables: Tables) -> Comp
     The verdict is neutral (`made_by` "none"): the judge comes after.
     """
     drafts = _drop_superseded(drafts)
-    written = remove_secrets(clean("\n\n".join(draft.text for draft in drafts if draft.text)))
-    turns, said_secrets = remove_secrets_from_turns(_clean_turns(drafts))
-    headline = remove_secrets(_line(_first(draft.title for draft in drafts)))
-    wish = remove_secrets(clean("\n".join(dict.fromkeys(draft.request for draft in drafts if draft.request))))
+    # The gateway removes secrets from the bytes before it stores them; what only a reader of the format can see goes here.
+    written = remove_secrets(clean("\n\n".join(draft.text for draft in drafts if draft.text))).text
+    turns = _remove_said(_clean_turns(drafts))
+    headline = remove_secrets(_line(_first(draft.title for draft in drafts))).text
+    wish = remove_secrets(clean("\n".join(dict.fromkeys(draft.request for draft in drafts if draft.request)))).text
+    listed = describe_attachments(drafts, tables.limits)
 
-    speech = join_speech(written.text, turns)
+    speech = join_speech(written, turns)
     view = plain(speech)
     folded = fold(speech, compact=True)
     identifiers = find_identifiers(view)
@@ -116,7 +119,6 @@ def normalize(drafts: Sequence[Draft], reading: Reading, tables: Tables) -> Comp
         name=_line(_first(draft.branch_name for draft in drafts)),
         words=folded,
     )
-    listed = describe_attachments(drafts, tables.limits)
     accused_person = _line(_first(draft.accused_person for draft in drafts))
     accused = None
     if chosen_kind is Kind.COMPLAINT or accused_person:
@@ -133,15 +135,15 @@ def normalize(drafts: Sequence[Draft], reading: Reading, tables: Tables) -> Comp
         thread_key=reading.thread_key,
         received_at=reading.received_at,
         occurred_at=_find_occurred(drafts, view, speech, reading, tables),
-        language=_find_language(drafts, speech or headline.text),
+        language=_find_language(drafts, speech or headline),
         branch=branch,
         complainant=_describe_complainant(drafts, turns, view, speech, identifiers, tables),
-        title=_make_title(headline.text, speech),
-        narrative=written.text,
+        title=_make_title(headline, speech),
+        narrative=written,
         turns=turns,
         attachments=listed.references,
         unlisted_attachments=listed.left_out,
-        request=wish.text or find_request(view, speech),
+        request=wish or find_request(view, speech),
         amounts=find_amounts(view, speech),
         accused=accused,
         classification=Classification(
@@ -154,7 +156,10 @@ def normalize(drafts: Sequence[Draft], reading: Reading, tables: Tables) -> Comp
         due=_set_due(reading, tables),
         authenticity=reading.authenticity,
         privacy=_report_privacy(
-            (*written.findings, *said_secrets, *headline.findings, *wish.findings), find_kept(identifiers)
+            list_removed(
+                (written, headline, wish, *(turn.text for turn in turns), *(each.name for each in listed.references))
+            ),
+            find_kept(identifiers),
         ),
         provenance=Provenance(
             envelope_sha256=reading.envelope_sha256, adapter=reading.party, rules_version=reading.rules_version
@@ -201,6 +206,17 @@ def _clean_turns(drafts: Sequence[Draft]) -> list[Turn]:
     ]
     quoted = [text for draft in drafts if draft.quoted and (text := clean(draft.quoted))]
     return turns + [Turn(speaker=Speaker.SYSTEM, text=text) for text in quoted]
+
+
+def _remove_said(turns: Sequence[Turn]) -> tuple[Turn, ...]:
+    """Also what is asked in one turn and answered in the next ones. Words of the system answer nobody."""
+    conversation = Conversation()
+    said = []
+    for turn in turns:
+        remove = remove_secrets if turn.speaker is Speaker.SYSTEM else conversation.remove
+        text = remove(turn.text).text
+        said.append(turn if text == turn.text else turn.model_copy(update={"text": text}))
+    return tuple(said)
 
 
 def _first(values: Iterable[str]) -> str:

@@ -44,11 +44,24 @@ class Ledger:
         return outcome
 
     async def deliver_many(self, deliveries: Sequence[Delivery]) -> Sequence[Delivered | AdapterError]:
+        outcomes: dict[int, Delivered | AdapterError] = {}
+        readable: list[tuple[Delivery, Heading, bytes]] = []
+        places: list[int] = []
+        for place, delivery in enumerate(deliveries):
+            try:
+                readable.append(await self._seal(delivery))
+                places.append(place)
+            except AdapterError as error:
+                outcomes[place] = error
+        outcomes |= dict(zip(places, await self._run(lambda: self._write(readable)), strict=True))
+        return [outcomes[place] for place in range(len(deliveries))]
+
+    async def _seal(self, delivery: Delivery) -> tuple[Delivery, Heading, bytes]:
         try:
-            sealed = [await self._house.seal(each.document, name_document(each.receipt)) for each in deliveries]
-        except AdapterError as error:
-            return [error] * len(deliveries)
-        return await self._run(lambda: self._write(deliveries, sealed))
+            heading = Heading.model_validate_json(delivery.document)
+        except ValidationError:
+            raise Rejected("document_invalid", "The complaint does not fit its schema; read it again.") from None
+        return delivery, heading, await self._house.seal(delivery.document, name_document(delivery.receipt), heading.id)
 
     async def export(self, out: TextIO, receipt: str = "") -> int:
         try:
@@ -67,27 +80,18 @@ class Ledger:
         # Shielded: a caller that gives up must not leave the outcome of a commit half told to the next one.
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._writer, work))
 
-    def _write(self, deliveries: Sequence[Delivery], sealed: Sequence[bytes]) -> Sequence[Delivered | AdapterError]:
-        outcomes: dict[int, Delivered | AdapterError] = {}
-        readable: list[tuple[Delivery, Heading, bytes]] = []
-        places: list[int] = []
-        for place, delivery in enumerate(deliveries):
-            try:
-                readable.append((delivery, Heading.model_validate_json(delivery.document), sealed[place]))
-                places.append(place)
-            except ValidationError:
-                outcomes[place] = Rejected("document_invalid", "The complaint does not fit its schema; read it again.")
+    def _write(self, deliveries: Sequence[tuple[Delivery, Heading, bytes]]) -> Sequence[Delivered | AdapterError]:
+        if not deliveries:
+            return ()
         now = self._house.clock.now_ms()
         day = f"{to_datetime(now).astimezone(self._zone):%Y%m%d}"
         try:
-            written = write_deliveries(self._open(), readable, now, day)
+            return write_deliveries(self._open(), deliveries, now, day)
         except Misconfigured as error:
-            written = [error] * len(readable)
+            return [error] * len(deliveries)
         except (sqlite3.Error, OSError) as error:
             self._close()
-            written = [_name_failure(error)] * len(readable)
-        outcomes |= dict(zip(places, written, strict=True))
-        return [outcomes[place] for place in range(len(deliveries))]
+            return [_name_failure(error)] * len(deliveries)
 
     def _open(self) -> sqlite3.Connection:
         if self._book is None:

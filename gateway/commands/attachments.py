@@ -34,9 +34,12 @@ async def _show(settings: Settings, reader: Reader, receipt: Receipt, out: Path 
         trace = await store.trace(receipt)
         if trace is None:
             raise Refusal(f"no complaint is registered under {spoken(receipt)}")
+        if trace.forgotten:
+            raise Refusal(f"what was said under {spoken(receipt)} is forgotten, with all that was attached")
         attachments = Attachments(store, open_blobs(settings, store), reader, scanning=scanning)
         kept_back = 0
-        for number, each in enumerate(list_attachments(trace), 1):
+        listed = list_attachments(trace)
+        for number, each in enumerate(listed, 1):
             may = each.may_leave(scanning=scanning) or (everything and bool(each.sha256))
             place = _find_place(out, number, each) if out and may else None
             if place is not None:
@@ -47,6 +50,8 @@ async def _show(settings: Settings, reader: Reader, receipt: Receipt, out: Path 
                 _write(place, content)
             kept_back += bool(out) and not may
             print(f"{number:>3}  {_describe(each)}{f'  -> {place}' if place else ''}")
+    if not listed:
+        print("nothing is attached")
     if kept_back:
         print(f"{kept_back} kept back; --all writes them too, for who looks at them with care")
     return 0

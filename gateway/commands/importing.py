@@ -26,6 +26,7 @@ from gateway.commands.opening import (
 from gateway.commands.progress import Progress
 from gateway.contract.envelope import Envelope
 from gateway.contract.ports import Collect, Notifier, System
+from gateway.intake.scrub.envelope import Scrub
 from gateway.ops.logs import set_up_logs
 from gateway.ops.time import SystemClock
 from gateway.stages.register import Planner, Register
@@ -64,10 +65,13 @@ async def _import(settings: Settings, instance: str, names: Sequence[str], forma
     count: Counter[str] = Counter()
     new: list[str] = []
     async with opened_store(settings) as store:
+        scrub = Scrub(store.mark)
         for name in list_files(names):
             count["files"] += 1
             with open_file(name) as stream:
-                await _keep_file(store, channel.split(stream, Path(name).name, format_name), count, new, progress)
+                await _keep_file(
+                    store, scrub, channel.split(stream, Path(name).name, format_name), count, new, progress
+                )
         collectors = {instance: channel} if isinstance(channel, Collect) else {}
         planner = Planner(systems, notices, settings.escalation, collectors, settings.delivery.order)
         stages = settings.stages
@@ -90,16 +94,16 @@ async def _import(settings: Settings, instance: str, names: Sequence[str], forma
 
 
 async def _keep_file(
-    store: Store, envelopes: Iterator[Envelope], count: Counter[str], new: list[str], progress: Progress
+    store: Store, scrub: Scrub, envelopes: Iterator[Envelope], count: Counter[str], new: list[str], progress: Progress
 ) -> None:
     while batch := list(islice(envelopes, BATCH)):
-        await _keep(store, batch, count, new)
+        await _keep(store, scrub, batch, count, new)
         progress.show(f"{count['files']} files, {len(new)} new, {count['already']} known already")
 
 
-async def _keep(store: Store, envelopes: Sequence[Envelope], count: Counter[str], new: list[str]) -> None:
+async def _keep(store: Store, scrub: Scrub, envelopes: Sequence[Envelope], count: Counter[str], new: list[str]) -> None:
     try:
-        for accepted in await store.accept(envelopes):
+        for accepted in await store.accept([scrub(envelope)[0] for envelope in envelopes]):
             if accepted.duplicate:
                 count["already"] += 1
             else:
@@ -107,11 +111,12 @@ async def _keep(store: Store, envelopes: Sequence[Envelope], count: Counter[str]
     except KeyConflict:
         if len(envelopes) > 1:
             for envelope in envelopes:
-                await _keep(store, [envelope], count, new)
+                await _keep(store, scrub, [envelope], count, new)
             return
         # Two pieces of an archive under one id: at a door that is a conflict, here both are somebody's words.
         digest = envelopes[0].content_digest().hex()[:32]
-        await _keep(store, [replace(envelopes[0], source_key=f"{envelopes[0].source_key}#{digest}")], count, new)
+        again = replace(envelopes[0], source_key=f"{envelopes[0].source_key}#{digest}")
+        await _keep(store, scrub, [again], count, new)
 
 
 async def _register(

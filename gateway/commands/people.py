@@ -16,6 +16,7 @@ from gateway.contract.complaint import Complaint
 from gateway.contract.receipt import Receipt, parse_receipt, spoken
 from gateway.ops.time import SystemClock
 from gateway.store.rows import EnvelopeFacts, Trace
+from normalizers.secret import remove_secrets
 
 PAGE = 500
 
@@ -110,7 +111,9 @@ def run_release(options: argparse.Namespace) -> int:
 def run_dismiss(options: argparse.Namespace) -> int:
     async def dismiss(settings: Settings) -> list[bool]:
         async with opened_store(settings) as store:
-            return list(await store.dismiss(options.ids, options.why, who(), SystemClock().now_ms()))
+            return list(
+                await store.dismiss(options.ids, remove_secrets(options.why).text, who(), SystemClock().now_ms())
+            )
 
     return _say(options.ids, asyncio.run(dismiss(load_settings(options).settings)), "dismissed")
 

@@ -51,8 +51,8 @@ class House:
     own (the embedded ledger) may keep them. `limits` are those of attachments. `branch_link(code)` is the signed address
     of a branch's page, or nothing where no channel has one. `read_attachment(receipt, sha256)` gives the bytes of an
     attachment to a system of record; it raises Rejected (infected, over the limits, gone) or TryLater (not scanned yet,
-    store away). What an adapter keeps in files of its own is sealed first: `seal(value, about)` under the key of this
-    month, `unseal(sealed, about)` only as what it was sealed as. Both raise TryLater while the store is away, `unseal`
+    store away). What an adapter keeps in files of its own is sealed first: `seal(value, about, matter)` under the key
+    of the month in which the complaint of that id began, `unseal(sealed, about)` only as what it was sealed as. Both raise TryLater while the store is away, `unseal`
     Rejected for what was changed, and for what can never be read again because its month's key was destroyed. They are
     there in a running gateway, and in commands that say so; elsewhere they raise Misconfigured.
     """
@@ -68,7 +68,7 @@ class House:
     limits: AttachmentSettings = field(default_factory=AttachmentSettings)
     branch_link: Callable[[str], str] = lambda code: ""  # noqa: ARG005 - the port's shape
     read_attachment: Callable[[Receipt, str], Awaitable[bytes]] = _have_nothing
-    seal: Callable[[bytes, str], Awaitable[bytes]] = _have_nothing
+    seal: Callable[[bytes, str, str], Awaitable[bytes]] = _have_nothing
     unseal: Callable[[bytes, str], Awaitable[bytes]] = _have_nothing
 
     def derive(self, purpose: str) -> bytes:

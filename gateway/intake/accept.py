@@ -1,5 +1,6 @@
-"""The one way in: envelopes are durable when `accept` returns, or were not kept at all."""
+"""The one way in: what may not be stored is removed, and envelopes are durable when `accept` returns, or were not kept at all."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import cache
 
@@ -7,15 +8,20 @@ from prometheus_client import Counter
 
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.errors import Refused, TryLater
+from gateway.intake.scrub.envelope import Scrub
 from gateway.ops import metrics
 from gateway.store.port import KeyConflict, Store, StoreUnavailable, Tell, Told
+
+_LARGE_BYTES = 50_000
+"""Removing secrets from more than this must not hold up the other callers."""
 
 
 class Acceptance:
     """Implements `contract.ports.Accept` over the store. `wake` hints the register stage that there is work."""
 
-    def __init__(self, store: Store, wake: Callable[[], None]) -> None:
+    def __init__(self, store: Store, scrub: Scrub, wake: Callable[[], None]) -> None:
         self._store = store
+        self._scrub = scrub
         self._wake = wake
 
     async def __call__(self, envelopes: Sequence[Envelope]) -> Sequence[Accepted]:
@@ -25,8 +31,9 @@ class Acceptance:
         self, envelopes: Sequence[Envelope], cursor: str | None = None, channel: str = ""
     ) -> Sequence[Accepted]:
         """`cursor` of `channel` is committed with them. Raises TryLater `store_unavailable` or Refused `key_conflict` (409); then nothing of these was kept."""
+        clean = await asyncio.to_thread(self._clean, envelopes) if _are_large(envelopes) else self._clean(envelopes)
         try:
-            accepted = await self._store.accept(envelopes, cursor=cursor, channel=channel)
+            accepted = await self._store.accept(clean, cursor=cursor, channel=channel)
         except (StoreUnavailable, KeyConflict) as error:
             raise explain(error) from error
         self._count(envelopes, accepted)
@@ -42,7 +49,28 @@ class Acceptance:
                 self._count(envelopes, outcome)
                 tell(outcome)
 
-        self._store.accept_soon(envelopes, told)
+        if not _are_large(envelopes):
+            self._store.accept_soon(self._clean(envelopes), told)
+            return
+
+        def cleaned(done: asyncio.Future[Sequence[Envelope]]) -> None:
+            try:
+                clean = done.result()
+            except Exception as bug:
+                tell(bug)
+            else:
+                self._store.accept_soon(clean, told)
+
+        asyncio.get_running_loop().run_in_executor(None, self._clean, envelopes).add_done_callback(cleaned)
+
+    def _clean(self, envelopes: Sequence[Envelope]) -> Sequence[Envelope]:
+        clean = []
+        for envelope in envelopes:
+            scrubbed, removed = self._scrub(envelope)
+            for kind, count in removed.items():
+                metrics.removed.labels(envelope.channel, kind).inc(count)
+            clean.append(scrubbed)
+        return clean
 
     def _count(self, envelopes: Sequence[Envelope], accepted: Sequence[Accepted]) -> None:
         for envelope, got in zip(envelopes, accepted, strict=True):
@@ -50,6 +78,10 @@ class Acceptance:
             _find_counter(envelope.channel, outcome).inc()
         if envelopes:
             self._wake()
+
+
+def _are_large(envelopes: Sequence[Envelope]) -> bool:
+    return sum(len(envelope.raw) for envelope in envelopes) > _LARGE_BYTES
 
 
 def explain(error: Exception) -> Exception:

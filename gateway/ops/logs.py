@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 import structlog
 
@@ -19,7 +19,7 @@ def set_up_logs(stream: TextIO | None = None, level: int = logging.INFO) -> None
     structlog.configure(
         processors=[
             *shared,
-            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+            structlog.processors.ExceptionRenderer(_describe_failure),
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -41,6 +41,17 @@ def set_up_logs(stream: TextIO | None = None, level: int = logging.INFO) -> None
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
+
+
+_TRACEBACK = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+
+
+def _describe_failure(exc_info: structlog.typing.ExcInfo) -> list[dict[str, Any]]:
+    """Kinds and places. What a failure says of itself may hold what a customer wrote: `int()` and databases quote it."""
+    told = _TRACEBACK(exc_info)
+    for each in told:
+        each |= {"exc_value": "", "exc_notes": []}
+    return told
 
 
 def _keep_origin_only(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -8,6 +8,8 @@ registry = CollectorRegistry()
 accepted = Counter("huiyin_accepted", "Envelopes kept", ["channel", "outcome"], registry=registry)
 """outcome: new, supplement, duplicate"""
 refused = Counter("huiyin_refused", "Calls refused at the door", ["channel", "code"], registry=registry)
+removed = Counter("huiyin_removed", "Secrets removed before anything was kept", ["channel", "kind"], registry=registry)
+"""kind: password, code, cvv, pin, expiry, track"""
 answer_seconds = Histogram(
     "huiyin_answer_seconds",
     "From the whole request read to the reply ready, commit included",

@@ -136,7 +136,7 @@ class Collecting:
         try:
             async with self._channel.collect(order.remote) as media:
                 _check_size(media.size or 0, limit)
-                blob = await self._blobs.keep(self._judge(media.chunks, order), limit)
+                blob = await self._blobs.keep(self._judge(media.chunks, order), limit, duty.complaint_id)
         except TooLarge:
             # The complaint says so, and a person may ask for it another way.
             left = Collected(remote=order.remote, media_type=order.media_type, size=0, sha256="", note=Note.TOO_LARGE)

@@ -32,6 +32,7 @@ from gateway.store.rows import InboxItem, Lender, Moved
 from gateway.triage.judge import judge
 from gateway.triage.rules import load_rules
 from normalizers.normalize import Reading, Tables, normalize
+from normalizers.secret import remove_secrets
 
 _RANK = {Level.NORMAL: 0, Level.HIGH: 1, Level.CRITICAL: 2}
 
@@ -86,10 +87,11 @@ class Reader:
         try:
             draft = self.draft(borrow_hints(item.envelope, item.lenders))
         except Ignored as error:
-            news = self._read_news(item.envelope)
-            return Moved(item=item, state=EnvelopeState.DISMISSED, code=error.code, detail=error.detail, news=news)
+            news, detail = self._read_news(item.envelope), remove_secrets(error.detail).text
+            return Moved(item=item, state=EnvelopeState.DISMISSED, code=error.code, detail=detail, news=news)
         except AdapterError as error:
-            return Moved(item=item, state=EnvelopeState.SET_ASIDE, code=error.code, detail=error.detail)
+            detail = remove_secrets(error.detail).text
+            return Moved(item=item, state=EnvelopeState.SET_ASIDE, code=error.code, detail=detail)
         if item.receipt is None:
             return Moved(
                 item=item,

@@ -11,6 +11,7 @@ from gateway.contract.errors import AdapterError, AlreadyThere, Misconfigured, R
 from gateway.contract.ports import Delivered
 from gateway.states import DutyState
 from gateway.store.rows import Duty, Settled
+from normalizers.secret import remove_secrets
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 300.0
@@ -27,7 +28,7 @@ def settle(duty: Duty, outcome: Delivered | Exception, now: Millis) -> Settled:
         case AlreadyThere():
             return Settled(duty=duty, state=DutyState.DONE, code=outcome.code, ticket=outcome.ticket)
         case Rejected() | Unreadable():
-            return Settled(duty=duty, state=DutyState.PARKED, code=outcome.code, detail=outcome.detail)
+            return Settled(duty=duty, state=DutyState.PARKED, code=outcome.code, detail=_clean(outcome))
         case TryLater():
             pause = max(find_pause(duty.attempts), outcome.after_s)
             return _later(duty, outcome, pause, now, uncertain=duty.uncertain or outcome.uncertain)
@@ -35,7 +36,7 @@ def settle(duty: Duty, outcome: Delivered | Exception, now: Millis) -> Settled:
             pause = max(find_pause(duty.attempts), MISCONFIGURED_PAUSE_S)
             return _later(duty, outcome, pause, now, uncertain=duty.uncertain)
         case AdapterError():
-            return Settled(duty=duty, state=DutyState.PARKED, code=outcome.code, detail=outcome.detail)
+            return Settled(duty=duty, state=DutyState.PARKED, code=outcome.code, detail=_clean(outcome))
         case _:
             code = f"bug_{type(outcome).__name__}"
             if duty.attempts >= BUG_CEILING:
@@ -54,7 +55,12 @@ def _later(duty: Duty, error: AdapterError, pause_s: float, now: Millis, *, unce
         duty=duty,
         state=DutyState.WAITING,
         code=error.code,
-        detail=error.detail,
+        detail=_clean(error),
         uncertain=uncertain,
         due_ms=now + round(pause_s * 1000),
     )
+
+
+def _clean(error: AdapterError) -> str:
+    """A detail says what to do and holds nothing personal; that of a careless adapter must not hold a secret at least."""
+    return remove_secrets(error.detail).text

@@ -5,10 +5,10 @@ from gateway.store.port import Store, StoreUnavailable
 from gateway.store.vault import Erased, Tampered
 
 
-async def seal(store: Store, value: bytes, about: str) -> bytes:
+async def seal(store: Store, value: bytes, about: str, matter: str) -> bytes:
     """Raises TryLater."""
     try:
-        return await store.wrap(value, about)
+        return await store.wrap(value, about, matter)
     except StoreUnavailable as error:
         raise TryLater("store_unavailable", after_s=error.after_s) from None
 

@@ -1,8 +1,8 @@
 """Files that customers sent, found by the SHA-256 of their bytes: the same picture of one month is kept once, and never
 changed.
 
-Each is sealed (`sealed_file.py`) under a key of its own, which the key of its month seals: a month that is destroyed in
-the vault takes its files with it. The name of a file is the keyed hash of its SHA-256, so that a disk does not tell who
+Each is sealed (`sealed_file.py`) under a key of its own, which the key of the month seals in which its matter began: a
+month that is destroyed in the vault takes its files with it. The name of a file is the keyed hash of its SHA-256, so that a disk does not tell who
 has which known picture. With several nodes `data_dir/blobs` must be one shared folder: any node may collect, any may read.
 """
 
@@ -48,7 +48,7 @@ class Blob:
 class Wrapping(Protocol):
     """The vault, for what lies outside the database."""
 
-    async def wrap(self, value: bytes, about: str) -> bytes: ...
+    async def wrap(self, value: bytes, about: str, matter: str) -> bytes: ...
 
     async def unwrap(self, sealed: bytes, about: str) -> bytes: ...
 
@@ -56,8 +56,8 @@ class Wrapping(Protocol):
 
 
 class Blobs(Protocol):
-    async def keep(self, chunks: AsyncIterator[bytes], limit_bytes: int) -> Blob:
-        """Durable when it returns. Raises TooLarge, StoreUnavailable, and whatever `chunks` raises; then nothing stays."""
+    async def keep(self, chunks: AsyncIterator[bytes], limit_bytes: int, matter: str) -> Blob:
+        """For a complaint (its id). Durable when it returns. Raises TooLarge, StoreUnavailable, and whatever `chunks` raises; then nothing stays."""
 
     def open(self, sha256: str) -> AsyncIterator[bytes]:
         """Raises KeyError where there is none, Erased where its month was destroyed, Tampered where it is not as it was
@@ -84,9 +84,9 @@ class FileBlobs:
         self._wrapping = wrapping
         self._is_swept = False
 
-    async def keep(self, chunks: AsyncIterator[bytes], limit_bytes: int) -> Blob:
+    async def keep(self, chunks: AsyncIterator[bytes], limit_bytes: int, matter: str) -> Blob:
         key = os.urandom(KEY_BYTES)
-        sealed_key = await self._wrapping.wrap(key, _ABOUT)
+        sealed_key = await self._wrapping.wrap(key, _ABOUT, matter)
         try:
             draft, stream = await asyncio.to_thread(self._begin)
         except OSError as error:

@@ -69,8 +69,10 @@ class Store(Protocol):
 
     # --- what lies outside the database, under the same keys -------------------------------------------------------
 
-    async def wrap(self, value: bytes, about: str) -> bytes:
-        """Sealed under this month's key; opens only as `about` the same thing. Raises StoreUnavailable."""
+    async def wrap(self, value: bytes, about: str, matter: str) -> bytes:
+        """Sealed under the key of the month in which the matter (a complaint's id) began; opens only as `about` the same
+        thing. Raises StoreUnavailable.
+        """
 
     async def unwrap(self, sealed: bytes, about: str) -> bytes:
         """Raises Erased where its month was destroyed, Tampered where it was changed or is about another thing."""

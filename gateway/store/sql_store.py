@@ -27,6 +27,7 @@ from gateway.store import (
 )
 from gateway.store.accepting import Call
 from gateway.store.chain import Days, DaySum, Head, Move, Seal, Sealed, Sealing, Signer, Tally
+from gateway.store.months import find_time
 from gateway.store.numbering import SKIPPED, Numbering, reserve
 from gateway.store.plan import Plan, Put, Statement, insert_into
 from gateway.store.port import Tell
@@ -184,11 +185,13 @@ class SqlStore:
         else:
             self._engine.accept(call, tell)
 
-    async def wrap(self, value: bytes, about: str) -> bytes:
+    async def wrap(self, value: bytes, about: str, matter: str) -> bytes:
         await self._look_after_keys()
-        if not self._vault.can_seal(self._clock.now_ms()):
-            await self._read_keys()
-        return self._vault.seal(value, about, self._clock.now_ms())
+        try:
+            return self._vault.seal(value, about, find_time(matter))
+        except KeyUnknown as error:
+            await self._read_keys(error.month)
+        return self._vault.seal(value, about, find_time(matter))
 
     async def unwrap(self, sealed: bytes, about: str) -> bytes:
         await self._look_after_keys()

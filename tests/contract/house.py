@@ -57,7 +57,7 @@ def open_vault() -> Vault:
 class Safe:
     """What the store gives the house, without a store."""
 
-    async def wrap(self, value: bytes, about: str) -> bytes:
+    async def wrap(self, value: bytes, about: str, matter: str) -> bytes:
         return open_vault().seal(value, about, START)
 
     async def unwrap(self, sealed: bytes, about: str) -> bytes:

@@ -18,11 +18,12 @@ from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.errors import AdapterError
 from gateway.intake.accept import Acceptance
 from gateway.intake.health import Health
+from gateway.intake.scrub.envelope import Scrub
 from gateway.intake.server import Intake
 from gateway.ops.time import SystemClock
 from gateway.store.migrate import migrate
 from gateway.store.sqlite import SqliteStore
-from tests.keyring import read_keys
+from tests.keyring import mark, read_keys
 from tests.store.conftest import bench, store
 
 __all__ = ["bench", "store"]
@@ -117,7 +118,7 @@ async def open_site(tmp_path: Path) -> AsyncIterator[Open]:
         await store.open()
         closing.append(store.close)
         settings = {"public_url": "https://echo.bank.example", "trusted_proxies": (), "per_minute": 1000, **options}
-        intake = Intake(accept=Acceptance(store, lambda: None), clock=SystemClock(), **settings)
+        intake = Intake(accept=Acceptance(store, Scrub(mark), lambda: None), clock=SystemClock(), **settings)
         health = Health(store, "1.2.3")
         health.add_to(intake)
         for party in parties:

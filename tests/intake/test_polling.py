@@ -13,7 +13,9 @@ from gateway.contract.errors import TryLater
 from gateway.contract.ports import Poll, Polled
 from gateway.intake.accept import Acceptance
 from gateway.intake.polling import POLL_LIMIT_S, STALE_AFTER_POLLS, Polling
+from gateway.intake.scrub.envelope import Scrub
 from gateway.store.sql_store import SqlStore
+from tests.keyring import mark
 from tests.store.conftest import Bench, on_sqlite
 
 
@@ -64,7 +66,14 @@ class Mailbox:
 
 def open_polling(mailbox: Mailbox, bench: Bench, **options: float) -> Polling:
     assert isinstance(mailbox, Poll)
-    return Polling("mailbox", mailbox, Acceptance(mailbox.store, lambda: None), mailbox.store, bench.clock, **options)
+    return Polling(
+        "mailbox",
+        mailbox,
+        Acceptance(mailbox.store, Scrub(mark), lambda: None),
+        mailbox.store,
+        bench.clock,
+        **options,
+    )
 
 
 async def poll_until(polling: Polling, done: Callable[[], object]) -> None:

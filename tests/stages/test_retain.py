@@ -35,10 +35,10 @@ async def keep_file(store: SqlStore, folder: Path, words: bytes, *, age_s: int) 
     async def stream() -> AsyncIterator[bytes]:
         yield words
 
-    blobs = FileBlobs(folder, store)
-    name = blobs.find_name((await blobs.keep(stream(), 100)).sha256)
     await register(store, words.decode(), make_duty("fetch", target=Target.COLLECT, instance="gzh"))
     (duty,) = await store.claim_duties(Target.COLLECT, "gzh", 1, NOW, LEASE)
+    blobs = FileBlobs(folder, store)
+    name = blobs.find_name((await blobs.keep(stream(), 100, duty.complaint_id)).sha256)
     await store.settle([Settled(duty=duty, state=DutyState.DONE, reference=f"file:{name}")], NOW)
     path = find_file(folder, name)
     os.utime(path, (time.time() - age_s,) * 2)

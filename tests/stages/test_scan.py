@@ -18,6 +18,7 @@ from gateway.contract.errors import AdapterError, Rejected, TryLater
 from gateway.contract.ports import Change, Delivered, Delivery, Step
 from gateway.contract.receipt import Receipt
 from gateway.intake.accept import Acceptance
+from gateway.intake.scrub.envelope import Scrub
 from gateway.plugins import open_channel, open_scan
 from gateway.stages.attachments import Attachments
 from gateway.stages.forward import Forward
@@ -28,6 +29,7 @@ from gateway.store.blobs import FileBlobs
 from gateway.store.rows import Target
 from gateway.store.sql_store import SqlStore
 from tests.clamd_server import SIGNATURE, STREAM_LIMIT_BYTES, ClamdServer, make_eicar
+from tests.keyring import mark
 from tests.stages.conftest import House
 from tests.store.conftest import Bench, on_sqlite
 
@@ -102,7 +104,7 @@ class Mailbox:
             open_scan(self.settings.scan, self.bank.house),
             store or self.bank.store,
             self.attachments,
-            Acceptance(self.bank.store, lambda: None),
+            Acceptance(self.bank.store, Scrub(mark), lambda: None),
             self.bank.bench.clock,
             passes=self.settings.scan.when_away == "pass",
             lease_s=60,

@@ -98,3 +98,9 @@ def test_what_the_other_side_asks_for_is_kept_to_where_it_is_longer():
 def test_a_bug_is_tried_to_a_ceiling_and_then_parked():
     states = [settle(make_duty(attempts=n), ZeroDivisionError(), NOW).state for n in range(1, BUG_CEILING + 2)]
     assert states == [DutyState.WAITING] * (BUG_CEILING - 1) + [DutyState.PARKED] * 2
+
+
+@pytest.mark.parametrize("failure", [Rejected, TryLater, Misconfigured, Ignored])
+def test_a_secret_in_the_words_of_a_failure_is_not_kept(failure: type[AdapterError]) -> None:
+    settled = settle(make_duty(), failure("refused", "The tracker said: 验证码是483920"), NOW)
+    assert settled.detail == "The tracker said: 验证码是[已删除:验证码]"

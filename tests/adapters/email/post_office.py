@@ -11,10 +11,11 @@ from adapters.email.settings import ChannelSettings
 from gateway.contract.clock import Millis
 from gateway.contract.envelope import Envelope
 from gateway.intake.accept import Acceptance
+from gateway.intake.scrub.envelope import Scrub
 from gateway.store.migrate import migrate
 from gateway.store.sqlite import SqliteStore
 from tests.contract.house import ManualClock, make_house
-from tests.keyring import read_keys
+from tests.keyring import mark, read_keys
 
 INSTANCE = "mail"
 TO = "complaints@bank.example"
@@ -65,7 +66,7 @@ async def open_mailbox(folder: Path, *, min_free_mb: int = 0, **settings: object
     store = SqliteStore(url, read_keys, clock=clock, min_free_mb=min_free_mb)
     await store.open()
     channel = make_channel(folder, clock, port=0, **settings)
-    await channel.listen(Acceptance(store, lambda: None))
+    await channel.listen(Acceptance(store, Scrub(mark), lambda: None))
     try:
         yield Mailbox(channel, store, clock)
     finally:

@@ -11,6 +11,8 @@ from post_office import FULL_DISK_MB, TO, Mailbox, dial, make_channel, make_mail
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import parse_receipt
 from gateway.intake.accept import Acceptance
+from gateway.intake.scrub.envelope import Scrub
+from tests.keyring import mark
 
 
 async def send(mailbox: Mailbox, raw: bytes, *, sender: str = "wang@example.cn", to: str = TO) -> str:
@@ -235,7 +237,7 @@ async def test_a_customers_answer_to_our_acknowledgement_joins_its_receipt(tmp_p
 async def test_closing_waits_for_the_mail_that_is_all_here_and_hangs_up_on_the_rest(tmp_path: Path) -> None:
     started, go_on = asyncio.Event(), asyncio.Event()
     async with open_mailbox(tmp_path) as mailbox:
-        accept = Acceptance(mailbox.store, lambda: None)
+        accept = Acceptance(mailbox.store, Scrub(mark), lambda: None)
 
         async def accept_when_told(envelopes: Sequence[Envelope]) -> Sequence[Accepted]:
             started.set()

@@ -207,7 +207,7 @@ async def test_a_book_that_was_written_in_clear_is_refused_and_left_as_it_is(led
 
 
 async def test_without_the_vault_nothing_is_entered_in_clear(house: House, tmp_path: Path) -> None:
-    async def be_away(value: bytes, about: str) -> bytes:
+    async def be_away(value: bytes, about: str, matter: str) -> bytes:
         raise TryLater("store_unavailable")
 
     system = open_system("ledger", SystemSettings(), replace(house, seal=be_away))

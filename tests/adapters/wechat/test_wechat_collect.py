@@ -19,6 +19,7 @@ from gateway.contract.errors import TryLater
 from gateway.contract.ports import Change, Collect, Delivered, Delivery, Step, Transcriber
 from gateway.contract.receipt import Receipt
 from gateway.intake.accept import Acceptance
+from gateway.intake.scrub.envelope import Scrub
 from gateway.intake.server import Intake
 from gateway.ops.time import SystemClock
 from gateway.plugins import open_channel
@@ -32,7 +33,7 @@ from gateway.store.blobs import FileBlobs
 from gateway.store.rows import Target, Trace
 from gateway.store.sqlite import SqliteStore
 from tests.contract.house import ManualClock, make_house
-from tests.keyring import KEYRING
+from tests.keyring import KEYRING, mark
 from tests.store.conftest import Bench
 
 __all__: list[str] = []
@@ -121,7 +122,7 @@ class Bank:
         self.house = make_house(self.folder, self.clock)
         self.channel = open_channel("gzh", self.settings.channels["gzh"], self.house)
         assert isinstance(self.channel, Collect)
-        self.accept = Acceptance(self.store, lambda: None)
+        self.accept = Acceptance(self.store, Scrub(mark), lambda: None)
         self.blobs = FileBlobs(self.folder / "blobs", self.store)
         reader = Reader(self.settings, self.house, {"gzh": self.channel})
         planner = Planner({"tracker": self.tracker}, {}, self.settings.escalation, {"gzh": self.channel})

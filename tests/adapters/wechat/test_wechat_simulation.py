@@ -17,8 +17,10 @@ from adapters.wechat.simulation.account import FORCED_APART_S
 from adapters.wechat.simulation.pushes import UNAVAILABLE
 from gateway.contract.errors import Misconfigured
 from gateway.intake.accept import Acceptance
+from gateway.intake.scrub.envelope import Scrub
 from gateway.intake.server import Intake
 from tests.contract.house import ManualClock
+from tests.keyring import mark
 from tests.store.conftest import Bench, on_sqlite
 
 FORMS = ("xml", "json")
@@ -48,7 +50,7 @@ async def door(bench: Bench, tmp_path: Path, request: pytest.FixtureRequest) -> 
     async with serving(clock) as (wechat, _):
         channel = make_channel(wechat, clock, tmp_path, **getattr(request, "param", {}))
         intake = Intake(
-            accept=Acceptance(store, lambda: None),
+            accept=Acceptance(store, Scrub(mark), lambda: None),
             clock=clock,
             public_url="http://127.0.0.1",
             trusted_proxies=(),

@@ -29,8 +29,10 @@ from gateway.contract.ports import Notice, Purpose
 from gateway.contract.receipt import Receipt
 from gateway.intake.accept import Acceptance
 from gateway.intake.polling import Polling
+from gateway.intake.scrub.envelope import Scrub
 from gateway.stages.reading import Read, Reader
 from tests.contract.house import ManualClock, make_house
+from tests.keyring import mark
 from tests.running import gateway, read_ledger, write_config
 from tests.store.conftest import Bench, bench, store
 
@@ -207,7 +209,7 @@ async def asking(bench: Bench, folder: Path, **settings: Any) -> AsyncIterator[A
     store = await bench.open()
     async with open_wecom(clock.now_ms, page=2) as wecom:
         channel = make_channel(folder, clock, wecom.url, **settings)
-        polling = Polling("kf", channel, Acceptance(store, lambda: None), store, clock)
+        polling = Polling("kf", channel, Acceptance(store, Scrub(mark), lambda: None), store, clock)
         yield Asked(wecom, channel, polling, bench, clock)
         await channel.close()
 
