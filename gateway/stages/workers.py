@@ -7,6 +7,7 @@ large batches come in a row, and end after a quiet minute. They step back for th
 import asyncio
 import multiprocessing
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -120,9 +121,18 @@ _reader: Reader | None = None
 def _open(settings: Settings, keyring: Keyring) -> None:
     global _reader  # noqa: PLW0603 - one reader per worker process, made once
     os.nice(NICE)
+    threading.Thread(target=_end_with_gateway, name="huiyin-gateway-watch", daemon=True).start()
     house = open_house(settings, keyring, SystemClock(), settings.server.public_url)
     _reader = open_reader(settings, house)
     settle_memory()
+
+
+def _end_with_gateway() -> None:
+    """A gateway that was killed tells nobody: its workers would stay for ever, and its keys in their memory."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _read(items: Sequence[InboxItem]) -> list[Outcome]:

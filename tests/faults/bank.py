@@ -265,6 +265,11 @@ class Bank:
         assert self.server
         return self.server.query(self.database, sql)
 
+    def read_ledger(self) -> list[dict[str, Any]]:
+        """Its entries, unsealed."""
+        keys = self.query("SELECT month, version, sealed, made_ms, destroyed_ms FROM vault")
+        return read_ledger(self.data, open_vault(self.data, keys))
+
     def list_files(self, *names: str) -> list[Path]:
         """Database files of the data directory with their logs, whether they are there yet or not."""
         return [self.data / f"{name}{end}" for name in names for end in ("", "-wal", "-journal")]
@@ -299,9 +304,7 @@ class Bank:
             Held(entry["receipt"], entry["version"], entry["ticket"], entry["text"])
             for entry in read_journal(self.journal)
         ]
-        keys = self.query("SELECT month, version, sealed, made_ms, destroyed_ms FROM vault")
-        entries = read_ledger(self.data, open_vault(self.data, keys))
-        ledger = [Held(entry["receipt"], entry["version"], entry["ticket"], str(entry)) for entry in entries]
+        ledger = [Held(entry["receipt"], entry["version"], entry["ticket"], str(entry)) for entry in self.read_ledger()]
         return check(
             Record(
                 acknowledged=self.load.acknowledged,

@@ -7,7 +7,6 @@ from tests.faults.bank import Bank, Plan
 from tests.faults.fault import Draw, Fault
 from tests.faults.load import Message
 from tests.faults.tracker import POISON
-from tests.running import read_ledger
 
 _FLOOD = 900
 _NEIGHBOURS = {"guestbook": 20_000, "wechat": 30_000, "mail": 40_000}
@@ -56,7 +55,7 @@ async def strike(bank: Bank, draw: Draw) -> None:
     await bank.start()
     waiting = await bank.rest()
     assert not waiting, waiting
-    entries = sorted(read_ledger(bank.data), key=lambda entry: entry["ticket"])
+    entries = sorted(bank.read_ledger(), key=lambda entry: entry["ticket"])
     places = [n for n, entry in enumerate(entries) if entry["channel"]["instance"] != "95561"]
     assert len(places) == len(neighbours)
     # Each takes its turn beside the flood, in one of the first batches: all are done before its last half begins.
