@@ -48,7 +48,7 @@ WITH made AS (
     INSERT INTO inbox SELECT id, convert_to('stored-' || lpad(n::text, 9, '0'), 'UTF8'), mark, '95561', at, receipt, n, 0,
         'registered', at, 0, 0, 1, 1, '', ''::bytea FROM made
 ), b AS (
-    INSERT INTO envelopes SELECT id, convert_to(repeat('h', 230), 'UTF8'), convert_to(repeat('r', 390), 'UTF8') FROM made
+    INSERT INTO envelopes SELECT id, convert_to(repeat('r', 620), 'UTF8') FROM made
 ), c AS (
     INSERT INTO complaints SELECT id, receipt, n, 1, '95561', 'complaint', 'normal', 'zh-Hans', '', at, at FROM made
 ), d AS (

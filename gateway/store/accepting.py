@@ -5,6 +5,7 @@ The costs that matter are fixed: one look-up and four inserts per group, however
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import uuid_utils
@@ -185,9 +186,14 @@ def mark_key(vault: Vault, channel: str, key: str, *, sequential: bool = False) 
         return vault.mark(whole.encode())
     kind, _, rest = whole.partition(":")
     growing = rest.partition(":")[0]
-    era = vault.mark(f"{kind}:{growing[:_ERA]}".encode(), _ERA_BYTES)
-    run = vault.mark(f"{kind}:{growing[:-2]}".encode(), _RUN_BYTES)
-    return era + run + vault.mark(whole.encode())
+    begin = _mark_begin(vault, f"{kind}:{growing[:_ERA]}", f"{kind}:{growing[:-2]}")
+    return begin + vault.mark(whole.encode())
+
+
+# Neighbours share it, and so do the source key and the thread of one call.
+@lru_cache(1024)
+def _mark_begin(vault: Vault, era: str, run: str) -> bytes:
+    return vault.mark(era.encode(), _ERA_BYTES) + vault.mark(run.encode(), _RUN_BYTES)
 
 
 def _match(
@@ -280,7 +286,7 @@ def _write_envelope(entry: _Entry, vault: Vault, now: Millis) -> Row:
     envelope = entry.envelope
     if envelope is None:
         raise ValueError("a kept envelope is not written again")
-    return (entry.id, *seal_envelope(envelope, entry.id, vault, now))
+    return (entry.id, seal_envelope(envelope, entry.id, vault, now))
 
 
 def _write_inbox(entry: _Entry, now: Millis) -> Row:

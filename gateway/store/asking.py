@@ -265,7 +265,7 @@ def trace(vault: Vault, receipt: Receipt, number: int) -> Plan[Trace | None]:
     )
 
 
-def _describe_envelope(vault: Vault, row: Row, said: tuple[bytes, bytes] | None) -> EnvelopeFacts:
+def _describe_envelope(vault: Vault, row: Row, said: bytes | None) -> EnvelopeFacts:
     _, envelope_id, state, code, detail, *facts = row
     if said is None:
         channel, received_ms = facts

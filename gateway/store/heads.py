@@ -3,7 +3,8 @@
 What it said is always asked for by ids that are known, in a statement of its own: PostgreSQL then opens the partitions
 it lies in and no other, which a join would do for all of them.
 
-What no statement asks for is one column of JSON, the head: a value bound to a statement costs as much as a small index.
+What no statement asks for is one sealed column, the raw bytes behind a head of JSON: a value bound to a statement costs
+as much as a small index, and sealing once half of sealing twice.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,20 +23,19 @@ from gateway.store.vault import Vault
 
 FACTS = (inbox.c.channel, inbox.c.received_ms)
 """What `read_envelope` takes, beside what `read_said` finds."""
-_SAID = Statement(
-    select(envelopes.c.id, envelopes.c.head, envelopes.c.raw).where(is_in(envelopes.c.id, "ids")), ("ids",)
-)
+_SAID = Statement(select(envelopes.c.id, envelopes.c.said).where(is_in(envelopes.c.id, "ids")), ("ids",))
+_LENGTH = 4
+"""Bytes that say how long the head is."""
 
 
-def read_said(ids: Collection[str]) -> Plan[dict[str, tuple[bytes, bytes]]]:
-    """Head and raw, sealed, of those of these envelopes that are not forgotten."""
-    return {row[0]: (row[1], row[2]) for row in (yield from ask_for(_SAID, list(ids)))}
+def read_said(ids: Collection[str]) -> Plan[dict[str, bytes]]:
+    """What those of these envelopes said that are not forgotten, sealed."""
+    return {row[0]: row[1] for row in (yield from ask_for(_SAID, list(ids)))}
 
 
-def seal_envelope(envelope: Envelope, envelope_id: str, vault: Vault, now: Millis) -> tuple[bytes, bytes]:
-    """Head and raw, for their columns."""
-    head = vault.seal(_write_head(envelope), _name_head(envelope_id), now)
-    return head, vault.seal(envelope.raw, f"raw/{envelope_id}", now)
+def seal_envelope(envelope: Envelope, envelope_id: str, vault: Vault, now: Millis) -> bytes:
+    head = _write_head(envelope)
+    return vault.seal(len(head).to_bytes(_LENGTH, "big") + head + envelope.raw, _name(envelope_id), now)
 
 
 def _write_head(envelope: Envelope) -> bytes:
@@ -63,18 +63,17 @@ def _write_head(envelope: Envelope) -> bytes:
     return orjson.dumps(head)
 
 
-def read_envelope(vault: Vault, envelope_id: str, facts: Sequence[Any], said: tuple[bytes, bytes]) -> Envelope:
+def read_envelope(vault: Vault, envelope_id: str, facts: Sequence[Any], said: bytes) -> Envelope:
     """`content` is not given back: only its mark is kept. Raises as Vault.unseal does."""
     channel, received_ms = facts
-    head, raw = said
-    told = _open_head(vault, envelope_id, head)
+    told, raw = _open(vault, envelope_id, said)
     thread = told.get("thread")
     return Envelope(
         channel=channel,
         adapter=told["adapter"],
         source_key=told["key"],
         media_type=told["type"],
-        raw=vault.unseal(raw, f"raw/{envelope_id}"),
+        raw=raw,
         received_at=Millis(received_ms),
         authenticity=_read_authenticity(*told["authenticity"]),
         thread=None
@@ -87,18 +86,19 @@ def read_envelope(vault: Vault, envelope_id: str, facts: Sequence[Any], said: tu
     )
 
 
-def read_source_key(vault: Vault, envelope_id: str, head: bytes) -> str:
-    key: str = _open_head(vault, envelope_id, head)["key"]
+def read_source_key(vault: Vault, envelope_id: str, said: bytes) -> str:
+    key: str = _open(vault, envelope_id, said)[0]["key"]
     return key
 
 
-def _open_head(vault: Vault, envelope_id: str, head: bytes) -> dict[str, Any]:
-    told: dict[str, Any] = orjson.loads(vault.unseal(head, _name_head(envelope_id)))
-    return told
+def _open(vault: Vault, envelope_id: str, said: bytes) -> tuple[dict[str, Any], bytes]:
+    opened = vault.unseal(said, _name(envelope_id))
+    end = _LENGTH + int.from_bytes(opened[:_LENGTH], "big")
+    return orjson.loads(opened[_LENGTH:end]), opened[end:]
 
 
-def _name_head(envelope_id: str) -> str:
-    return f"head/{envelope_id}"
+def _name(envelope_id: str) -> str:
+    return f"envelope/{envelope_id}"
 
 
 # A channel has a handful of them.

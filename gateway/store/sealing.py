@@ -31,14 +31,13 @@ from gateway.store.chain import (
     tally_moves,
     to_json,
 )
-from gateway.store.heads import read_source_key
+from gateway.store.heads import read_said, read_source_key
 from gateway.store.missing import Numbered, note_numbers
 from gateway.store.plan import Ask, Plan, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.tables import (
     chain,
     complaints,
     duties,
-    envelopes,
     heard,
     history,
     inbox,
@@ -135,7 +134,6 @@ _MOVE_TALLY = Statement(
     .values(count=bindparam("to_count")),
     ("to_count", "at_day", "at_subject", "at_channel", "at_instance", "at_state"),
 )
-_HEADS = Statement(select(envelopes.c.id, envelopes.c.head).where(is_in(envelopes.c.id, "ids")), ("ids",))
 _HEARD = Statement(select(heard.c.channel, heard.c.last_ms), ())
 _HEAR = Statement(
     update(heard).where(heard.c.channel == bindparam("at_channel")).values(last_ms=bindparam("to_ms")),
@@ -319,9 +317,9 @@ def _find_numbers(vault: Vault, moves: Sequence[Move], sealing: Sealing) -> Plan
         if move.event == "envelope.accepted" and move.channel in sealing.find_number
     }
     numbers = []
-    for envelope_id, head in (yield from ask_for(_HEADS, list(channels))):
+    for envelope_id, said in (yield from read_said(list(channels))).items():
         channel = channels[envelope_id] or ""
-        found = sealing.find_number[channel](read_source_key(vault, envelope_id, head))
+        found = sealing.find_number[channel](read_source_key(vault, envelope_id, said))
         if found is not None:
             numbers.append(Numbered(channel, found.stream, found.number))
     return numbers

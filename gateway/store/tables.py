@@ -48,10 +48,8 @@ envelopes = Table(
     "envelopes",
     metadata,
     _id("id", primary_key=True),
-    # What is known of it beside the bytes, as JSON, sealed (see heads.py, vault.py).
-    Column("head", LargeBinary, nullable=False),
-    # Sealed. Last, so that reading the head never walks through the pages of a large body.
-    Column("raw", LargeBinary, nullable=False),
+    # The raw bytes, and what is known of them, sealed (see heads.py, vault.py).
+    Column("said", LargeBinary, nullable=False),
     postgresql_partition_by="RANGE (id)",
 )
 

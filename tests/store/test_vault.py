@@ -38,7 +38,7 @@ async def test_nothing_a_customer_said_stands_in_the_rows(store: SqlStore, bench
         envelope=make_envelope("call:13800138000", raw=story, thread=Thread(key="openid-of-zhang-san")),
     )
     assert item.envelope.raw == story
-    kept = bench.query("SELECT head, raw FROM envelopes") + bench.query("SELECT document FROM complaint_versions")
+    kept = bench.query("SELECT said FROM envelopes") + bench.query("SELECT document FROM complaint_versions")
     kept += bench.query('SELECT "to", detail FROM duties') + bench.query("SELECT key, content FROM inbox")
     kept += bench.query("SELECT key FROM threads")
     everything = b"".join(bytes(value) for row in kept for value in row)
@@ -49,7 +49,7 @@ async def test_nothing_a_customer_said_stands_in_the_rows(store: SqlStore, bench
 
 async def test_equal_words_are_sealed_differently_each_time(store: SqlStore, bench: Bench):
     await store.accept([make_envelope("a"), make_envelope("b")])
-    (one,), (other,) = bench.query("SELECT raw FROM envelopes")
+    (one,), (other,) = bench.query("SELECT said FROM envelopes")
     assert bytes(one) != bytes(other)
 
 
@@ -57,9 +57,9 @@ async def test_a_row_that_was_changed_or_moved_does_not_open_and_holds_up_nobody
     await store.accept([make_envelope(f"k{n}") for n in range(4)])
     first, second, third, _ = (row[0] for row in bench.query("SELECT id FROM envelopes ORDER BY id"))
     place = "$1" if bench.is_postgres else "?"
-    swap = f"UPDATE envelopes SET raw = (SELECT raw FROM envelopes WHERE id = '{second}') WHERE id = {place}"
+    swap = f"UPDATE envelopes SET said = (SELECT said FROM envelopes WHERE id = '{second}') WHERE id = {place}"
     await execute(bench, swap, first)
-    await execute(bench, f"UPDATE envelopes SET raw = substr(raw, 1, length(raw) - 1) WHERE id = {place}", third)
+    await execute(bench, f"UPDATE envelopes SET said = substr(said, 1, length(said) - 1) WHERE id = {place}", third)
     items = await store.claim_inbox(10, NOW, LEASE)
     assert sorted(item.envelope.source_key for item in items) == ["k1", "k3"]
     aside = await store.parked(10)

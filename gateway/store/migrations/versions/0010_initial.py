@@ -173,8 +173,7 @@ def upgrade() -> None:
     op.create_table(
         "envelopes",
         sa.Column("id", _ID, nullable=False),
-        sa.Column("head", sa.LargeBinary(), nullable=False),
-        sa.Column("raw", sa.LargeBinary(), nullable=False),
+        sa.Column("said", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_envelopes"),
         postgresql_partition_by="RANGE (id)",
     )
