@@ -376,7 +376,12 @@ class Gateway:
                 self._run(f"notify.{name}", Role.NOTIFY, notify.work)
         if Role.SWEEP in self._roles:
             sealer = self._sealer = Sealer(
-                store, clock, make_signer(self._keyring), settings.bank.timezone, channels=self.channels
+                store,
+                clock,
+                make_signer(self._keyring),
+                settings.bank.timezone,
+                channels=self.channels,
+                renew=lambda: make_signer(open_keyring(settings)),
             )
             self._run("seal", Role.SWEEP, sealer.work, SEAL_EVERY_S)
             sweep = Sweep(

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from config.keys import Keyring
@@ -39,9 +40,12 @@ class Sealer:
         timezone: str,
         *,
         channels: Mapping[str, Channel] | None = None,
+        renew: Callable[[], Signer] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`renew` reads the keyring anew: the master key may have been renewed while this runs. It blocks, and may raise."""
         self._store = store
+        self._renew = renew
         self._clock = clock
         numbering = {
             name: partial(_find_number, name, channel)
@@ -66,7 +70,10 @@ class Sealer:
 
     async def seal(self) -> int:
         """Seals one block, or sums one day. Returns what it did: while it is not 0 there may be more."""
-        sealed = await self._store.seal(await self._find_settled(), self._how, self._clock.now_ms())
+        settled = await self._find_settled()
+        sealed = await self._store.seal(settled, self._how, self._clock.now_ms())
+        if sealed.fault and sealed.fault != self.fault and await self._renew_signer():
+            sealed = await self._store.seal(settled, self._how, self._clock.now_ms())
         self.fault = sealed.fault
         if sealed.fault:
             metrics.chain_faults.set(1)
@@ -82,6 +89,17 @@ class Sealer:
             log.info("audit.day_summed", day=sealed.day, block=sealed.number)
         # Where another sealer was quicker, it goes on and this one waits.
         return sealed.rows + len(sealed.late) + bool(sealed.day)
+
+    async def _renew_signer(self) -> bool:
+        if self._renew is None:
+            return False
+        try:
+            signer = await asyncio.to_thread(self._renew)
+        except Exception as error:  # the fault is told; what keeps the keyring away stands beside it
+            log.error("audit.keyring_unread", reason=type(error).__name__)
+            return False
+        self._how = replace(self._how, signer=signer)
+        return True
 
     async def finish(self, limit_s: float) -> None:
         """Seal what is left before the gateway stops, for so long."""

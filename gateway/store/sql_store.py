@@ -144,6 +144,8 @@ class SqlStore:
         self._keys_read_at = time.monotonic()
         await self._load_keys()
         if wanted or self._vault.lacks(now):
+            # A new key is sealed with the newest master key there is.
+            await asyncio.to_thread(self._vault.fetch_keyring)
             await self._engine.write("key", lambda: self._vault.plan_make(now, *wanted))
             await self._load_keys()
 

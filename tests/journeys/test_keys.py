@@ -24,6 +24,8 @@ def test_the_master_key_is_renewed_while_the_gateway_runs_and_the_old_one_can_go
         receipts |= push_calls(running, 3, "after")
         wait_for_ledger(tmp_path, receipts)
         assert running.stop() == 0
+        assert not [line for line in running.output if "audit." in line], "the sealer reads the keyring anew"
+    assert "not sealed" not in bank.say("audit", "verify")
     assert "version 1 was taken out" in bank.say("keys", "drop", "1")
     shown = bank.say("keys")
     assert "version 2" in shown
