@@ -12,7 +12,7 @@ from gateway.intake.scrub.envelope import Scrub
 from gateway.ops import metrics
 from gateway.store.port import KeyConflict, Store, StoreUnavailable, Tell, Told
 
-_LARGE_BYTES = 50_000
+_LARGE_BYTES = 8_000
 """Removing secrets from more than this must not hold up the other callers."""
 
 

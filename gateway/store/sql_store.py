@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
+from config.load import SettingsError
 from gateway.contract.clock import Clock, Millis
 from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.receipt import Receipt
@@ -30,7 +31,7 @@ from gateway.store.chain import Days, DaySum, Head, Move, Seal, Sealed, Sealing,
 from gateway.store.months import find_time
 from gateway.store.numbering import SKIPPED, Numbering, reserve
 from gateway.store.plan import Plan, Put, Statement, insert_into
-from gateway.store.port import Tell
+from gateway.store.port import StoreUnavailable, Tell
 from gateway.store.rows import (
     FILE,
     AlarmCall,
@@ -127,7 +128,7 @@ class SqlStore:
         if self._vault.is_closed:
             return
         try:
-            await asyncio.to_thread(self._vault.fetch_keyring)
+            await self._fetch_keyring()
             await self._read_keys()
         except BaseException:
             await self._engine.close()
@@ -145,16 +146,23 @@ class SqlStore:
         await self._load_keys()
         if wanted or self._vault.lacks(now):
             # A new key is sealed with the newest master key there is.
-            await asyncio.to_thread(self._vault.fetch_keyring)
+            await self._fetch_keyring()
             await self._engine.write("key", lambda: self._vault.plan_make(now, *wanted))
             await self._load_keys()
+
+    async def _fetch_keyring(self) -> None:
+        """Raises StoreUnavailable: a running gateway whose key file is gone tells its callers to come again."""
+        try:
+            await asyncio.to_thread(self._vault.fetch_keyring)
+        except SettingsError as error:
+            raise StoreUnavailable(str(error)) from None
 
     async def _load_keys(self) -> None:
         try:
             await self._engine.read(self._vault.plan_load)
         except KeyringLacks:
             # The master key was renewed; this machine may have been given the new one meanwhile.
-            await asyncio.to_thread(self._vault.fetch_keyring)
+            await self._fetch_keyring()
             await self._engine.read(self._vault.plan_load)
 
     async def _look_after_keys(self) -> None:
@@ -330,7 +338,7 @@ class SqlStore:
         ]
 
     async def rewrap_keys(self) -> int:
-        await asyncio.to_thread(self._vault.fetch_keyring)
+        await self._fetch_keyring()
         return await self._engine.write("key", self._vault.plan_rewrap)
 
     async def sign_again(self, signer: Signer) -> str:
