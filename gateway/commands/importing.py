@@ -5,7 +5,6 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from gateway.commands.opening import (
 from gateway.commands.progress import Progress
 from gateway.contract.envelope import Envelope
 from gateway.contract.ports import Collect, Notifier, System
+from gateway.intake.accept import rekey
 from gateway.intake.scrub.envelope import Scrub
 from gateway.ops.logs import set_up_logs
 from gateway.ops.time import SystemClock
@@ -114,9 +114,7 @@ async def _keep(store: Store, scrub: Scrub, envelopes: Sequence[Envelope], count
                 await _keep(store, scrub, [envelope], count, new)
             return
         # Two pieces of an archive under one id: at a door that is a conflict, here both are somebody's words.
-        digest = envelopes[0].content_digest().hex()[:32]
-        again = replace(envelopes[0], source_key=f"{envelopes[0].source_key}#{digest}")
-        await _keep(store, scrub, [again], count, new)
+        await _keep(store, scrub, [rekey(envelopes[0])], count, new)
 
 
 async def _register(

@@ -139,7 +139,9 @@ class Polled:
 
 @runtime_checkable
 class Poll(Protocol):
-    """We ask the other side. `confirm` runs after the commit (mark as seen, delete) and may be repeated."""
+    """We ask the other side. `confirm` runs after the commit (mark as seen, delete) and may be repeated. There is nobody to
+    refuse a key that comes again with other content: it is kept too, under a key of its own.
+    """
 
     interval_s: float
 

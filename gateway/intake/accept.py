@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 
 from prometheus_client import Counter
@@ -10,6 +11,7 @@ from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.errors import Refused, TryLater
 from gateway.intake.scrub.envelope import Scrub
 from gateway.ops import metrics
+from gateway.ops.logs import log
 from gateway.store.port import KeyConflict, Store, StoreUnavailable, Tell, Told
 
 _LARGE_BYTES = 8_000
@@ -38,6 +40,26 @@ class Acceptance:
             raise explain(error) from error
         self._count(envelopes, accepted)
         return accepted
+
+    async def keep_all(self, envelopes: Sequence[Envelope], cursor: str, channel: str) -> None:
+        """As `keep`, for a source that cannot be told of a conflict: what comes under a used key with other content is kept
+        under a key of its own, and nothing behind it waits. The cursor moves last; until then all may come again.
+        """
+        try:
+            await self.keep(envelopes, cursor=cursor, channel=channel)
+        except Refused:
+            for envelope in envelopes:
+                await self._keep_apart(envelope)
+            await self.keep((), cursor=cursor, channel=channel)
+
+    async def _keep_apart(self, envelope: Envelope) -> None:
+        try:
+            await self.keep([envelope])
+        except Refused:
+            (accepted,) = await self.keep([rekey(envelope)])
+            if not accepted.duplicate:
+                metrics.rekeyed.labels(envelope.channel).inc()
+                log.warning("envelope.rekeyed", channel=envelope.channel, envelope=accepted.envelope_id)
 
     def keep_soon(self, envelopes: Sequence[Envelope], tell: Tell) -> None:
         """The same for who must not wait: `tell` gets what was accepted, or the error, here too a TryLater or Refused."""
@@ -78,6 +100,11 @@ class Acceptance:
             _find_counter(envelope.channel, outcome).inc()
         if envelopes:
             self._wake()
+
+
+def rekey(envelope: Envelope) -> Envelope:
+    """Under a key of its own, the same whenever the same content comes: both are somebody's words."""
+    return replace(envelope, source_key=f"{envelope.source_key}#{envelope.content_digest().hex()[:32]}")
 
 
 def _are_large(envelopes: Sequence[Envelope]) -> bool:

@@ -58,7 +58,7 @@ class Polling:
             async with asyncio.timeout(self._limit_s):
                 polled = await channel.poll(await self._store.cursor(instance))
             if polled.envelopes or polled.cursor:
-                await self._accept.keep(polled.envelopes, cursor=polled.cursor, channel=instance)
+                await self._accept.keep_all(polled.envelopes, polled.cursor, instance)
             async with asyncio.timeout(self._limit_s):
                 await channel.confirm(polled)
         except AdapterError as error:

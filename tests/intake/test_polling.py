@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from gateway.contract.ports import Poll, Polled
 from gateway.intake.accept import Acceptance
 from gateway.intake.polling import POLL_LIMIT_S, STALE_AFTER_POLLS, Polling
 from gateway.intake.scrub.envelope import Scrub
+from gateway.ops import metrics
 from gateway.store.sql_store import SqlStore
 from tests.keyring import mark
 from tests.store.conftest import Bench, on_sqlite
@@ -120,6 +121,36 @@ async def test_a_source_that_was_not_told_gives_the_same_again_and_nothing_is_ke
     mailbox.poll = lambda cursor: Mailbox.poll(mailbox, "0")  # type: ignore[method-assign]  # it forgot where we were
     await poll_until(open_polling(mailbox, bench), lambda: mailbox.seen)
     assert bench.query("SELECT count(*) FROM envelopes") == [(2,)]
+
+
+async def test_what_comes_under_a_used_key_is_kept_beside_it_and_holds_nothing_up(store: SqlStore, bench: Bench):
+    used, twice = replace(make_mail(1), raw=b"other words"), replace(make_mail(2), raw=b"mail 2, again")
+    mailbox = Mailbox(store, count=2)
+
+    async def poll(cursor: str | None) -> Polled:
+        # The source forgets where we were, so it all comes once more.
+        mailbox.polls += 1
+        return Polled([make_mail(0), make_mail(1), make_mail(2), twice, make_mail(3)], "4", more=mailbox.polls < 2)
+
+    mailbox.poll = poll  # type: ignore[method-assign]
+    await store.accept([used])
+    counted = count_rekeyed()
+    with capture_logs() as logs:
+        await poll_until(open_polling(mailbox, bench), lambda: len(mailbox.kept_when_confirmed) == 2)
+    kept = await bench.read_envelopes()
+    words = [b"mail 0", b"mail 1", b"mail 2", b"mail 2, again", b"mail 3", b"other words"]
+    assert sorted(each.raw for each in kept.values()) == words
+    assert await store.cursor("mailbox") == "4"
+    apart = [line["envelope"] for line in logs if line["event"] == "envelope.rekeyed"]
+    assert sorted(kept[each].raw for each in apart) == [b"mail 1", b"mail 2, again"]
+    assert count_rekeyed() - counted == 2
+    items = await store.claim_inbox(10, bench.clock.now, 1000)
+    assert len({item.receipt for item in items}) == len(words), "each is read, and has a number of its own"
+    assert not [line for line in logs if line["event"] == "poll.failed"]
+
+
+def count_rekeyed() -> float:
+    return metrics.registry.get_sample_value("huiyin_rekeyed_total", {"channel": "mailbox"}) or 0
 
 
 @pytest.mark.parametrize(
