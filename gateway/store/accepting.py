@@ -16,11 +16,12 @@ from gateway.contract.envelope import LENT_S, Accepted, Envelope, Thread
 from gateway.contract.receipt import Receipt
 from gateway.states import EnvelopeState
 from gateway.store.heads import seal_envelope
+from gateway.store.months import find_time
 from gateway.store.numbering import Stock
 from gateway.store.plan import Ask, Plan, Put, Row, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.port import KeyConflict
 from gateway.store.tables import complaint_versions, complaints, cursors, envelopes, history, inbox, lenders, threads
-from gateway.store.vault import Vault
+from gateway.store.vault import Vault, find_key
 
 _ERA, _ERA_BYTES, _RUN_BYTES = 8, 3, 5
 CONTENT_BYTES = 32
@@ -162,7 +163,8 @@ def keep(
         start = end
     if fresh:
         opened = yield from _assign_matters(fresh, stock, vault, hopeful=hopeful)
-        yield from put(_KEEP_ENVELOPE, [_write_envelope(entry, vault, now) for entry in fresh])
+        at = _find_moment(fresh, vault, now)
+        yield from put(_KEEP_ENVELOPE, [_write_envelope(entry, vault, at) for entry in fresh])
         yield from put(_OPEN_INBOX, [_write_inbox(entry, now) for entry in fresh])
         yield from put(_NOTE_ACCEPTED, [(now, entry.id, "supplement" if entry.part else "") for entry in fresh])
         yield from put(_LEND, _list_lenders(vault, fresh))
@@ -280,6 +282,19 @@ def _find_last_parts(numbers: Sequence[int]) -> Plan[dict[int, int]]:
     for number, part in (yield from ask_for(_LAST_UNREGISTERED, numbers)):
         found[number] = max(part, found.get(number, 0))
     return found
+
+
+def _find_moment(fresh: Sequence[_Entry], vault: Vault, now: Millis) -> Millis:
+    """A moment of the month that all their ids are of: a month is forgotten by its ids, so its key seals just these. Ids
+    grow, so only the first and the last are looked at.
+    """
+    first, last = find_time(fresh[0].id), find_time(fresh[-1].id)
+    if find_key(first) == find_key(last) and vault.can_seal(last):
+        return last
+    # A month has turned among them; or ids are ahead, as they do not go back with a clock that had run ahead for months.
+    for entry in fresh:
+        entry.id = f"{now:012x}{entry.id[12:]}"
+    return now
 
 
 def _write_envelope(entry: _Entry, vault: Vault, now: Millis) -> Row:

@@ -17,6 +17,7 @@ from gateway.store.months import bounds, find_month_of, make_id_beside
 from gateway.store.port import KeyConflict, StoreUnavailable
 from gateway.store.rows import InboxItem, KeptMonth, Moved, NewDuty, Settled, Target
 from gateway.store.sql_store import SqlStore
+from gateway.store.vault import number_month
 from tests.store.chains import DAYS, seal_all, tamper, verify
 from tests.store.conftest import LEASE, NOW, Bench, make_duty, make_envelope, make_registered, on_postgres
 
@@ -212,6 +213,7 @@ async def test_a_month_is_held_by_what_is_added_to_its_complaints_later(
 
 async def register_old(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> InboxItem:
     """A complaint of 2019-05, as if it had come then."""
+    await store._read_keys(number_month("2019-05"))
     with monkeypatch.context() as then:
         old = uuid_utils.UUID(bounds("2019-05")[0] + uuid_utils.uuid7().hex[12:])
         then.setattr("uuid_utils.uuid7", lambda: old)

@@ -3,20 +3,24 @@
 import os
 import sqlite3
 from dataclasses import replace
+from functools import partial
+from uuid import UUID
 
 import pytest
+import uuid_utils
 
 from config.keys import Keyring
 from config.secret import Secret
 from gateway.contract.clock import Millis
 from gateway.contract.envelope import Thread
 from gateway.store.accepting import mark_key
+from gateway.store.months import find_month_of
 from gateway.store.port import StoreUnavailable
 from gateway.store.postgres import PostgresStore
 from gateway.store.rows import Target
 from gateway.store.sql_store import SqlStore
 from gateway.store.sqlite import SqliteStore
-from gateway.store.vault import Erased, Tampered, destroy_key, find_key, name_month, number_month
+from gateway.store.vault import Erased, Tampered, destroy_key, find_key, name_month, number_month, read_month
 from tests.keyring import KEYRING
 from tests.postgres_server import PASSWORD
 from tests.store.conftest import LEASE, NOW, Bench, make_duty, make_envelope, make_registered, register_one
@@ -137,12 +141,50 @@ async def test_what_one_node_sealed_in_a_month_another_has_no_key_of_is_read_all
 async def test_a_month_whose_key_is_destroyed_can_never_be_read_again(store: SqlStore, bench: Bench):
     await store.accept([make_envelope()])
     (envelope_id,) = bench.query("SELECT id FROM envelopes")[0]
-    await store._engine.write("key", lambda: destroy_key(name_month(find_key(NOW)), NOW))
+    for month in (find_month_of(envelope_id), name_month(find_key(NOW))):
+        await store._engine.write("key", partial(destroy_key, month, NOW))
     anew = await bench.open()
-    with pytest.raises(Erased, match=name_month(find_key(NOW))):
+    with pytest.raises(Erased, match=find_month_of(envelope_id)):
         await anew.find_envelope(envelope_id)
     with pytest.raises(StoreUnavailable, match="destroyed"):
         await anew.accept([make_envelope("k2")])
+
+
+async def test_an_envelope_is_sealed_under_the_key_of_the_month_of_its_id(store: SqlStore, bench: Bench):
+    # The clock of the tests stands still; ids are of today, as if the month had turned since it was read.
+    await store.accept([make_envelope("k1"), make_envelope("k2")])
+    assert find_month_of(bench.query("SELECT id FROM envelopes")[0][0]) != name_month(find_key(NOW))
+    for envelope_id, said in bench.query("SELECT id, said FROM envelopes"):
+        assert read_month(said) == find_month_of(envelope_id)
+
+
+async def test_an_id_of_a_month_that_has_no_key_becomes_one_of_this_month(bench: Bench):
+    # As after a clock that ran ahead for months: ids stay there.
+    store = bench.make()
+    await store.open()
+    (accepted,) = await store.accept([make_envelope("k1")])
+    ((envelope_id, said),) = bench.query("SELECT id, said FROM envelopes")
+    assert accepted.envelope_id == envelope_id
+    assert find_month_of(envelope_id) == read_month(said) == name_month(find_key(NOW))
+    (item,) = await store.claim_inbox(10, NOW, LEASE)
+    assert item.envelope.source_key == "k1"
+    await store.close()
+
+
+async def test_of_envelopes_between_which_the_month_turned_each_has_the_key_of_its_id(
+    store: SqlStore, bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    # 2026-11-30 23:59:59.999 and a millisecond later
+    monkeypatch.setattr(uuid_utils, "uuid7", partial(next, iter(map(uuid_at, (1_796_083_199_999, 1_796_083_200_000)))))
+    await store._read_keys(number_month("2026-11"), number_month("2026-12"))
+    bench.clock.now = Millis(1_796_083_199_999)
+    await store.accept([make_envelope("k1"), make_envelope("k2")])
+    kept = bench.query("SELECT id, said FROM envelopes")
+    assert {(find_month_of(envelope_id), read_month(said)) for envelope_id, said in kept} == {("2026-11", "2026-11")}
+
+
+def uuid_at(ms: int) -> UUID:
+    return UUID(hex=f"{ms:012x}7{os.urandom(10).hex()[:19]}")
 
 
 async def test_a_store_without_its_keyring_tells_the_history_and_nothing_else(store: SqlStore, bench: Bench):
