@@ -5,7 +5,7 @@ import json
 import quopri
 from email import message_from_bytes, policy
 from pathlib import Path
-from urllib.parse import parse_qs, quote_plus
+from urllib.parse import parse_qs, quote, quote_plus
 
 import pytest
 
@@ -127,6 +127,13 @@ def test_plain_text_stays_in_its_charset(codec: str) -> None:
 
 def test_a_charset_without_the_characters_of_the_tag_gets_one_in_ascii() -> None:
     assert scrub("驗證碼是483920".encode("big5"), "text/plain; charset=big5").decode("big5") == "驗證碼是[removed:code]"
+
+
+def test_the_address_of_a_link_keeps_its_form() -> None:
+    before, after = (f"https://x.example/我的?q={quote(words, safe=',')}&page=2#end" for words in (SAID, TAGGED))
+    untouched = f"100% https://x.example/%E6%88%91?n={quote('余额50.10')}&gbk=%D3%E0%B6%EE"
+    raw = json.dumps({"url": before, "other": untouched}, ensure_ascii=False).encode()
+    assert json.loads(scrub(raw)) == {"url": after, "other": untouched}
 
 
 def test_a_form_keeps_its_fields() -> None:

@@ -1,8 +1,9 @@
-"""A text of whatever form: JSON, markup or plain words, also one inside the other."""
+"""A text of whatever form: JSON, markup or plain words, also one inside the other, and what the address of a link spells."""
 
 import base64
 import json
 import re
+from urllib.parse import quote_plus, unquote_plus
 
 from gateway.intake.scrub.json_text import scrub_json
 from gateway.intake.scrub.markup import scrub_markup
@@ -13,6 +14,10 @@ _LIMIT_DEPTH = 6
 _JSON_START = re.compile(r"[\ufeff \t\r\n]*(?:\{|\[[ \t\r\n]*[\[{\"\]])")
 _MARKUP = re.compile(r"</?[A-Za-z!?][^<>]{0,4000}>")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-]{24,}={0,2}")
+
+_UNQUOTED = "-._~!*'(),;="
+_QUOTED = re.compile(rf"%[0-9A-Fa-f]{{2}}(?:%[0-9A-Fa-f]{{2}}|[A-Za-z0-9+{re.escape(_UNQUOTED)}])*")
+"""Words in the address of a link, up to its next mark."""
 
 
 def scrub_words(text: str, removal: Removal, depth: int = 0) -> str:
@@ -25,7 +30,17 @@ def _scrub(text: str, find: Find, removal: Removal, depth: int) -> str:
         return text if _is_json(text) else removal.replace(text, find(text))
     if ("&#" in text or may_hold_secret(text.encode("utf-8", "surrogatepass"))) and _MARKUP.search(text):
         text = scrub_markup(text, removal)
-    return removal.replace(text, find(text))
+    text = removal.replace(text, find(text))
+    return _QUOTED.sub(lambda quoted: _scrub_quoted(quoted[0], removal), text) if "%" in text else text
+
+
+def _scrub_quoted(quoted: str, removal: Removal) -> str:
+    try:
+        told = unquote_plus(quoted, errors="strict")
+    except UnicodeDecodeError:
+        return quoted
+    scrubbed = removal.remove(told)
+    return quoted if scrubbed == told else quote_plus(scrubbed, safe=_UNQUOTED)
 
 
 def _scrub_value(value: str, find: Find, removal: Removal, depth: int) -> str:
