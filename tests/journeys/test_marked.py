@@ -23,6 +23,8 @@ from adapters.hotline.simulator import CURRENT
 from adapters.webhook.simulator import SETTINGS as WEBHOOK
 from adapters.webhook.simulator import Receiver
 from adapters.wechat.simulator import make_call
+from adapters.wecom_kf.simulator import SETTINGS as WECOM
+from adapters.wecom_kf.simulator import WeCom, make_nudge, open_wecom
 from gateway.contract.call import Call
 from gateway.contract.clock import Millis
 from tests.contract.parties import ADAPTERS, PUSHES, load, simulated_settings
@@ -37,11 +39,19 @@ _KEYS = "SELECT month, version, sealed, made_ms, destroyed_ms FROM vault"
 URGENT = "我不想活了，今晚就从你们行楼上跳下去。"
 
 
-def write_bank(data: Path, engine: "Engine", receiver: Receiver, server: MailServer, mail_port: int) -> Path:
+KF = "kf"
+"""The account of WeCom: it is asked for what was said, and told the numbers."""
+
+
+def write_bank(data: Path, engine: "Engine", parties: "Parties", mail_port: int) -> Path:
+    receiver, server, wecom = parties
     lines = [engine.settings]
     for party, instance in INSTANCES.items():
         settings = simulated_settings(party) | ({"port": mail_port} if party == "email" else {})
         lines += [f"[channels.{instance}]", f'adapter = "{party}"', *_write(settings)]
+    lines += [f"[channels.{KF}]", 'adapter = "wecom_kf"', *_write(WECOM | {"api_url": wecom.url, "poll_s": 5})]
+    account = {name: WECOM[name] for name in ("corpid", "secret")}
+    lines += [f"[notices.{KF}]", 'adapter = "wecom_kf"', *_write(account | {"api_url": wecom.url})]
     lines += ["[systems.ledger]", 'adapter = "ledger"', "[systems.crm]", 'adapter = "webhook"']
     lines += _write(WEBHOOK | {"url": receiver.url})
     lines += ["[notices.duty]", 'adapter = "email"', 'host = "127.0.0.1"', f"port = {server.port}", 'tls = "none"']
@@ -134,6 +144,41 @@ def push_all(running: Running, marked: dict[str, list[Path]], mail_port: int) ->
     return accepted, refusals
 
 
+def say_all(wecom: WeCom) -> int:
+    """Every kind of message that holds words, by customers and others, and a file. -> how many"""
+    said = [
+        {"msgtype": "text", "text": {"content": SAID}},
+        {"msgtype": "text", "text": {"content": f"{URGENT}{SAID}", "menu_id": SAID}},
+        {"msgtype": "location", "location": {"latitude": 26.07, "longitude": 119.3, "name": SAID, "address": SAID}},
+        {"msgtype": "link", "link": {"title": SAID, "desc": SAID, "url": f"https://x.example/?{quote(SAID)}"}},
+        {"msgtype": "miniprogram", "miniprogram": {"title": SAID, "pagepath": f"pages/index?q={SAID}"}},
+        {"msgtype": "merged_msg", "merged_msg": {"title": SAID, "item": [{"msg_content": json.dumps({"text": SAID})}]}},
+        {"msgtype": "channels_shop_product", "channels_shop_product": {"title": SAID}},
+        {"msgtype": "a_kind_of_tomorrow", "a_kind_of_tomorrow": {"content": SAID}},
+        {"msgtype": "event", "event": {"event_type": "enter_session", "welcome_code": SAID}},
+    ]
+    for number, fields in enumerate(said):
+        wecom.put(fields, person=f"wm-{number}")
+        wecom.put(fields, person=f"wm-{number}", origin=5)
+    wecom.send("file", SAID.encode(), "application/octet-stream")
+    return 2 * len(said) + 1
+
+
+def nudge_all(running: Running) -> list[bytes]:
+    """-> what the gateway said to the callbacks that it refused."""
+    answers = []
+    for secret in ("right", "wrong", "missing"):
+        nudge = make_nudge(secret=secret, instance=KF, received_at=round(time.time() * 1000))
+        for body in (
+            nudge.body,
+            nudge.body[:-7],
+            SAID.encode(),
+            b"<xml><Encrypt>" + SAID.encode() + b"</Encrypt></xml>",
+        ):
+            answers.append(call(running, nudge, body=body))
+    return [body for status, body in answers if status >= 400]
+
+
 def simulated_push(path: Path) -> Call:
     media_type = {".json": "application/json", ".jsonl": "application/json", ".vcon": "application/json"}
     address = "https://gateway.example/intake/95561"
@@ -149,12 +194,16 @@ def simulated_push(path: Path) -> Call:
     )
 
 
+Parties = tuple[Receiver, MailServer, WeCom]
+
+
 @pytest.fixture
-async def parties() -> AsyncIterator[tuple[Receiver, MailServer]]:
+async def parties() -> AsyncIterator[Parties]:
     receiver = Receiver()
     await receiver.open()
-    async with open_mail_server() as server:
-        yield receiver, server
+    async with open_mail_server() as server, open_wecom(lambda: round(time.time() * 1000)) as wecom:
+        wecom.bare_calls = 1000
+        yield receiver, server, wecom
     await receiver.close()
 
 
@@ -176,10 +225,14 @@ class Engine:
     ask: Callable[[str], list[tuple[Any, ...]]]
     files: Callable[[], Iterator[tuple[Path, bytes]]]
 
-    def count_unfinished(self) -> int:
+    def is_done(self, asked: int) -> bool:
+        """So much was got from WeCom, and nothing waits to be read or forwarded."""
+        ((got,),) = self.ask(f"SELECT count(*) FROM inbox WHERE channel = '{KF}'")
         ((unread,),) = self.ask("SELECT count(*) FROM inbox WHERE state = 'accepted'")
-        ((owed,),) = self.ask("SELECT count(*) FROM duties WHERE target = 'system' AND state = 'waiting'")
-        return int(unread + owed)
+        ((owed,),) = self.ask(
+            f"SELECT count(*) FROM duties WHERE state = 'waiting' AND (target = 'system' OR instance = '{KF}')"
+        )
+        return bool(got >= asked and not unread and not owed)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -210,15 +263,15 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
 
 
 async def test_what_may_never_be_stored_is_found_nowhere_and_persons_only_sealed(
-    tmp_path: Path, engine: Engine, parties: tuple[Receiver, MailServer], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, engine: Engine, parties: Parties, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    receiver, server = parties
+    receiver, server, wecom = parties
     data, temporary, samples = (tmp_path / name for name in ("data", "tmp", "samples"))
     for folder in (data, temporary, samples):
         folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     mail_port = find_port()
-    config = write_bank(data, engine, receiver, server, mail_port)
+    config = write_bank(data, engine, parties, mail_port)
     marked: dict[str, list[Path]] = {}
     for party in INSTANCES:
         (samples / party).mkdir()
@@ -233,13 +286,15 @@ async def test_what_may_never_be_stored_is_found_nowhere_and_persons_only_sealed
         assert ran.returncode == 0, ran.stderr[-2000:]
         told.append((ran.stdout + ran.stderr).encode())
 
+    waiting = say_all(wecom)
     bank = gateway(data, "--config", str(config), environment={**os.environ, "TMPDIR": str(temporary)})
     running: Running = await asyncio.to_thread(bank.__enter__)
     try:
         accepted, refusals = await asyncio.to_thread(push_all, running, marked, mail_port)
         assert accepted > 20
         assert len(refusals) > 10
-        await wait_until_done(engine, server)
+        refusals += await asyncio.to_thread(nudge_all, running)
+        await wait_until_done(engine, server, waiting)
         metrics = await asyncio.to_thread(fetch, running, "/metrics")
         ready = await asyncio.to_thread(fetch, running, "/ready")
         assert await asyncio.to_thread(running.stop) == 0
@@ -247,12 +302,15 @@ async def test_what_may_never_be_stored_is_found_nowhere_and_persons_only_sealed
         bank.__exit__(None, None, None)
 
     parties_told = [body for _, _, body in receiver.seen] + [mail.raw for mail in server.mails]
+    parties_told += [words.encode() for heard in wecom.telephone.values() for words in heard]
     logs = "".join(running.output).encode()
     assert b"huiyin_removed_total" in metrics
     assert receiver.seen
     assert server.mails, "an urgent complaint warns the people on duty"
+    assert wecom.telephone, "customers of WeCom are told their numbers"
+    assert list((data / "blobs").glob("2*/*/*")), "the file was fetched"
     entries = read_ledger(data, open_vault(data, engine.ask(_KEYS)))
-    for party in INSTANCES:
+    for party in (*INSTANCES, "wecom_kf"):
         ledger = [entry for entry in entries if entry["channel"]["party"] == party]
         kinds = {
             found["kind"] for entry in ledger for found in entry["privacy"]["findings"] if found["action"] == "removed"
@@ -280,9 +338,9 @@ async def test_what_may_never_be_stored_is_found_nowhere_and_persons_only_sealed
     assert not find_places(PERSONAL, shown)
 
 
-async def wait_until_done(engine: Engine, server: MailServer) -> None:
-    """Until nothing waits to be read or forwarded, and the people on duty are warned."""
+async def wait_until_done(engine: Engine, server: MailServer, asked: int) -> None:
+    """Until all is read and forwarded, and the people on duty are warned."""
     async with asyncio.timeout(300):
         # Other processes make it true.
-        while await asyncio.to_thread(engine.count_unfinished) or not server.mails:  # noqa: ASYNC110
+        while not (await asyncio.to_thread(engine.is_done, asked) and server.mails):  # noqa: ASYNC110
             await asyncio.sleep(0.5)
