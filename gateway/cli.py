@@ -166,6 +166,9 @@ def _add_taking_out(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
     attachments.add_argument("--out", type=Path, metavar="DIR", help="write what may leave the house to this folder")
     attachments.add_argument("--all", action="store_true", help="what is infected, unseen or over the limits as well")
 
+    scan = add("scan", "have looked at what was attached before [scan] was switched on")
+    scan.add_argument("--since", metavar="DATE", help="received from then on (ISO 8601)")
+
     export = add("export", "the book of a system of record that only the house can read, as CSV")
     export.add_argument("system", metavar="SYSTEM", help="system instance, e.g. ledger")
     export.add_argument("--receipt", default="", metavar="RECEIPT", help="this entry alone")

@@ -22,6 +22,7 @@ _PLACES: Mapping[str, str] = {
     "find": "finding",
     "tell": "telling",
     "attachments": "attachments",
+    "scan": "scanning",
     "export": "exporting",
     "simulate": "simulating",
     "replay": "replay",

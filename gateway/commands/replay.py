@@ -39,7 +39,7 @@ async def _replay(settings: Settings, options: argparse.Namespace) -> int:
     systems = {n: plugins.open_system(n, e, house) for n, e in settings.systems.items() if e.enabled}
     planner = Planner(systems, {}, settings.escalation)
     zone = ZoneInfo(settings.bank.timezone)
-    since, until = _moment(options.since, 0, zone), _moment(options.until, 2**53, zone)
+    since, until = read_moment(options.since, 0, zone), read_moment(options.until, 2**53, zone)
     seen: set[Receipt] = set()
     read = unknown = changed = 0
     async with opened_store(settings) as store:
@@ -142,7 +142,7 @@ def find_differences(old: Mapping[str, object], new: Mapping[str, object]) -> li
     return lines
 
 
-def _moment(text: str | None, fallback: int, zone: ZoneInfo) -> Millis:
+def read_moment(text: str | None, fallback: int, zone: ZoneInfo) -> Millis:
     """A date without a zone is the bank's own."""
     if text is None:
         return Millis(fallback)

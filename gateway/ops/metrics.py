@@ -8,7 +8,10 @@ registry = CollectorRegistry()
 accepted = Counter("huiyin_accepted", "Envelopes kept", ["channel", "outcome"], registry=registry)
 """outcome: new, supplement, duplicate"""
 rekeyed = Counter(
-    "huiyin_rekeyed", "Polled things under a used key with other content, kept under another", ["channel"], registry=registry
+    "huiyin_rekeyed",
+    "Polled things under a used key with other content, kept under another",
+    ["channel"],
+    registry=registry,
 )
 refused = Counter("huiyin_refused", "Calls refused at the door", ["channel", "code"], registry=registry)
 removed = Counter("huiyin_removed", "Secrets removed before anything was kept", ["channel", "kind"], registry=registry)

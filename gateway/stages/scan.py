@@ -13,8 +13,9 @@ from gateway.contract.complaint import CLEAN, INFECTED, UNSCANNED
 from gateway.contract.draft import Scanned
 from gateway.contract.errors import Rejected, TryLater
 from gateway.contract.ports import Accept, Event, Scanner
+from gateway.contract.receipt import Receipt
 from gateway.contract.scanned import SCANNED, write_scanned
-from gateway.stages.attachments import Attachments, refuse_closed
+from gateway.stages.attachments import Attachments, list_attachments, refuse_closed
 from gateway.stages.commit import commit
 from gateway.stages.forward import report
 from gateway.stages.holding import held
@@ -22,12 +23,13 @@ from gateway.stages.joining import make_joining
 from gateway.stages.settle import settle
 from gateway.states import DutyState
 from gateway.store.port import Store, StoreUnavailable
-from gateway.store.rows import Duty, NewDuty, Settled, Target
+from gateway.store.rows import Duty, NewDuty, Settled, Target, Trace
 from gateway.store.vault import Erased, Tampered
 
 CONCURRENCY = 4
 INSTANCE = "scan"
 STEP = "scan"
+_PAGE = 500
 
 
 def plan_scan(brought: Sequence[str], event: Event, now: Millis) -> list[NewDuty]:
@@ -36,6 +38,32 @@ def plan_scan(brought: Sequence[str], event: Event, now: Millis) -> list[NewDuty
         return []
     to = json.dumps(brought)
     return [NewDuty(target=Target.SCAN, instance=INSTANCE, step=STEP, event=event, to=to, due_ms=now)]
+
+
+async def owe_missed(store: Store, since: Millis, now: Millis) -> int:
+    """Duties for what nobody has looked at, in complaints with an envelope received since then, none twice. Returns how
+    many complaints there are; reads all of their envelopes, one after the other.
+    """
+    seen: set[Receipt] = set()
+    last, count = "", 0
+    while page := await store.find_kept("", since, now, last, _PAGE):
+        last = page[-1]
+        for envelope_id in page:
+            item = await store.find_envelope(envelope_id)
+            if item is None or item.receipt is None or item.receipt in seen:
+                continue
+            seen.add(item.receipt)
+            trace = await store.trace(item.receipt)
+            if trace is not None and (duties := plan_scan(_find_missed(trace), Event.REREAD, now)):
+                count += await store.owe(item.receipt, duties, now)
+    return count
+
+
+def _find_missed(trace: Trace) -> list[str]:
+    unfinished = (DutyState.WAITING, DutyState.PARKED)
+    if any(duty.target is Target.SCAN and duty.state in unfinished for duty in trace.duties):
+        return []
+    return [each.sha256 for each in list_attachments(trace) if each.sha256 and not each.note and not each.scan]
 
 
 class Scanning:

@@ -128,6 +128,7 @@ def test_wrong_usage_is_said_with_the_usage_and_ends_with_2(arguments: tuple[str
         (("release", "x"), "there is no store at"),
         (("audit", "export"), "there is no store at"),
         (("conservation",), "there is no store at"),
+        (("scan",), "the settings name no scanner"),
         (("decided", "not-a-number"), "twelve digits"),
         (("import", "nowhere", "{file}"), "'nowhere' is not in the settings"),
         (("import", "95561", "/no/such/file"), "there is no file /no/such/file"),

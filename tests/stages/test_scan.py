@@ -14,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from config.settings import Settings
+from gateway.contract.clock import Millis
 from gateway.contract.errors import AdapterError, Rejected, TryLater
 from gateway.contract.ports import Change, Delivered, Delivery, Step
 from gateway.contract.receipt import Receipt
@@ -23,7 +24,7 @@ from gateway.plugins import open_channel, open_scan
 from gateway.stages.attachments import Attachments
 from gateway.stages.forward import Forward
 from gateway.stages.register import Planner
-from gateway.stages.scan import Scanning
+from gateway.stages.scan import Scanning, owe_missed
 from gateway.states import DutyState
 from gateway.store.blobs import FileBlobs
 from gateway.store.rows import Target
@@ -260,6 +261,30 @@ async def test_what_a_later_mail_brings_is_scanned_and_what_came_before_is_not_a
     await mailbox.work()
     assert await mailbox.marks(receipt) == [INFECTED, "clean"]
     assert mailbox.system.files == [PDF]
+
+
+async def test_what_came_before_the_scanner_is_looked_at_once_it_is_asked_for(open_mailbox: OpenMailbox):
+    mailbox = open_mailbox()
+    mailbox.bank.planner = Planner({"tracker": mailbox.system}, {}, mailbox.settings.escalation)
+    mailbox.register = mailbox.bank.open_register()
+    receipt, bare = await mailbox.receive(bill=PDF, virus=make_eicar()), await mailbox.receive()
+    await mailbox.work()
+    assert await mailbox.scans(receipt) == []
+
+    mailbox.bank.planner = Planner({"tracker": mailbox.system}, {}, mailbox.settings.escalation, scanning=True)
+    mailbox.register = mailbox.bank.open_register()
+    later = await mailbox.receive(bill=PDF + b"1")
+    await mailbox.register.work()
+    store, now = mailbox.bank.store, Millis(mailbox.bank.bench.clock.now + 1)
+    assert await owe_missed(store, now, now) == 0, "nothing was received since"
+    assert await owe_missed(store, Millis(0), now) == 1, "of the later one it is owed already"
+    assert await owe_missed(store, Millis(0), now) == 0
+    mailbox.bank.advance(1)
+    await mailbox.work()
+    assert await mailbox.marks(receipt) == ["clean", INFECTED]
+    assert await mailbox.marks(later) == ["clean"]
+    assert await mailbox.scans(bare) == []
+    assert await owe_missed(store, Millis(0), now) == 0
 
 
 @on_sqlite
