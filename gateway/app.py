@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Container, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -29,9 +30,10 @@ from gateway.intake.progress import Teller
 from gateway.intake.scrub.envelope import Scrub
 from gateway.intake.server import Intake
 from gateway.intake.status_page import StatusPage
+from gateway.intake.waiting import answering
 from gateway.ops.logs import log
 from gateway.ops.memory import settle_memory
-from gateway.ops.time import SystemClock
+from gateway.ops.time import SystemClock, pause
 from gateway.roles import ALL, Role
 from gateway.stages import wrapping
 from gateway.stages.alarms import Alarms
@@ -52,7 +54,7 @@ from gateway.stages.words import Words
 from gateway.stages.workers import Workers
 from gateway.store.blobs import Blobs, FileBlobs
 from gateway.store.migrate import current_revision, is_postgres, migrate
-from gateway.store.port import Store, StoreUnavailable
+from gateway.store.port import Store, StoreAway, StoreUnavailable
 from gateway.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ if TYPE_CHECKING:
 VERSION = version("huiyin")
 SEAL_REST_S = 5.0
 """How long a stopping gateway goes on sealing."""
+LONGEST_WAIT_S = 15.0
+"""A gateway that was started while the database is away looks for it at least this often."""
 REGISTER_LANES = 3
 """While one batch is read in the worker processes, another is claimed and a third committed."""
 
@@ -188,6 +192,7 @@ class Gateway:
         for role in Role:
             self._wakes[role].also(self._loops[role])
         self._tasks: list[asyncio.Task[None]] = []
+        self._socket: socket.socket | None = None
         self._sealer: Sealer | None = None
         self._listeners: list[Listen] = []
         self.channels: dict[str, Channel] = {}
@@ -196,14 +201,38 @@ class Gateway:
         self.transcriber: Transcriber | None = None
         self.scanner: Scanner | None = None
 
+    async def wait_for_store(self, stop: asyncio.Event) -> None:
+        """Returns when the database can be asked, or when stopping. Raises SettingsError, StoreUnavailable where waiting
+        does not help (a wrong password, say) and OSError (address taken).
+        """
+        make_data_dir(self._settings)
+        pause_s = 0.5
+        async with AsyncExitStack() as stack:
+            while not stop.is_set():
+                try:
+                    await asyncio.to_thread(find_revision, self._settings)
+                except StoreAway as error:
+                    if pause_s < 1:
+                        await stack.enter_async_context(answering(self._take_port(), VERSION))
+                    pause_s = min(2 * pause_s, LONGEST_WAIT_S)
+                    log.warning("start.waits_for_store", reason=str(error), again_s=pause_s)
+                    await pause(stop, pause_s)
+                else:
+                    return
+
+    def _take_port(self) -> socket.socket:
+        if self._socket is None:
+            server = self._settings.server
+            self._socket = socket.create_server((server.host, server.port), backlog=1024)
+        return self._socket
+
     async def start(self) -> None:
         """Raises SettingsError, StoreUnavailable or OSError (address taken)."""
         settings = self._settings
         server = settings.server
         make_data_dir(settings)
         # The port is taken first: with port 0, links must name the one that was given.
-        self._socket = socket.create_server((server.host, server.port), backlog=1024)
-        host, self.port = self._socket.getsockname()[:2]
+        host, self.port = self._take_port().getsockname()[:2]
         self.public_url = (server.public_url or f"http://{host}:{self.port}").rstrip("/")
         self._keyring = open_keyring(settings)
         house = open_house(settings, self._keyring, self._clock, self.public_url)
@@ -406,8 +435,8 @@ class Gateway:
         # Each loop has a wake of its own, because waiting clears it.
         wake = Wake()
         self._loops[role].also(wake)
-        pause = poll_s or self._settings.stages.poll_ms / 1000
-        self._tasks.append(asyncio.create_task(drain(name, work, wake, self._stop, pause), name=name))
+        poll_s = poll_s or self._settings.stages.poll_ms / 1000
+        self._tasks.append(asyncio.create_task(drain(name, work, wake, self._stop, poll_s), name=name))
 
     async def _start_intake(self) -> None:
         server = self._settings.server
@@ -424,7 +453,7 @@ class Gateway:
             await self._open_channels(intake)
         self._runner = web.ServerRunner(intake.build_server(), shutdown_timeout=server.drain_s)
         await self._runner.setup()
-        await web.SockSite(self._runner, self._socket, backlog=1024).start()
+        await web.SockSite(self._runner, self._take_port(), backlog=1024).start()
 
     async def _open_channels(self, intake: Intake) -> None:
         AcknowledgePage(self.store, self._clock, self.house).add_to(intake)
@@ -449,6 +478,9 @@ async def serve(settings: Settings, roles: frozenset[Role], announce: Callable[[
     # Before it says `ready`: whoever reads that may stop it at once.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    await gateway.wait_for_store(stop)
+    if stop.is_set():
+        return
     await gateway.start()
     if announce:
         announce(gateway)

@@ -42,6 +42,10 @@ class StoreUnavailable(Exception):
         self.after_s = after_s
 
 
+class StoreAway(StoreUnavailable):
+    """The database cannot be reached or cannot be used now, and may be any moment."""
+
+
 class SchemaMismatch(StoreUnavailable):
     """The database is of another version than this program; the text says what to run."""
 

@@ -7,6 +7,7 @@ under its key, finds out.
 
 import asyncio
 import random
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import asyncpg
 from config.secret import Secret
 from gateway.ops.killpoints import point
 from gateway.ops.logs import log
-from gateway.store.port import StoreUnavailable
+from gateway.store.port import StoreAway, StoreUnavailable
 
 T = TypeVar("T")
 Connection: TypeAlias = "asyncpg.Connection[Any]"
@@ -57,7 +58,7 @@ _AWAY = frozenset({"25006", "25P03"})
 """read_only_sql_transaction (a standby), idle_in_transaction_session_timeout."""
 
 
-class ServerAway(StoreUnavailable):
+class ServerAway(StoreAway):
     """The server cannot be reached or cannot commit; not the fault of what it was asked."""
 
 
@@ -145,6 +146,23 @@ def _find_state(error: Exception) -> str:
 
 def say_away(error: BaseException) -> str:
     return f"the database cannot be used now ({type(error).__name__})"
+
+
+def explain_absence(error: Exception) -> StoreUnavailable:
+    """For who opens the database, of an `is_away` or a ValueError: ServerAway where waiting may help, else what is wrong
+    with the settings.
+    """
+    name = type(error).__name__
+    if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
+        where = "see store.url and store.password_file"
+        return StoreUnavailable(f"the database refuses this user or password ({name}); {where}")
+    if isinstance(error, asyncpg.InvalidCatalogNameError):
+        return StoreUnavailable(f"there is no database of the name in store.url ({name})")
+    if isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN:
+        return StoreUnavailable(f"the host in store.url is not known ({error.strerror})")
+    if isinstance(error, ValueError):
+        return StoreUnavailable(f"store.url cannot be used: {error}")
+    return ServerAway(say_away(error))
 
 
 class _Gate:

@@ -22,7 +22,7 @@ from gateway.store import migrate as steps
 from gateway.store import postgres_connection as postgres
 from gateway.store.months import FIND_MISSING, make_partition, months_from, name_partitions
 from gateway.store.port import SchemaMismatch, StoreUnavailable
-from gateway.store.postgres_connection import Address, connect, find_address, is_away, say_away
+from gateway.store.postgres_connection import Address, connect, explain_absence, find_address, is_away, say_away
 from gateway.store.tables import REVISION
 
 T = TypeVar("T")
@@ -109,8 +109,8 @@ async def _with_connection(address: Address, ask: Callable[[postgres.Connection]
         finally:
             connection.terminate()
     except Exception as error:
-        if is_away(error):
-            raise StoreUnavailable(say_away(error)) from None
+        if is_away(error) or isinstance(error, ValueError):
+            raise explain_absence(error) from None
         raise
 
 

@@ -5,9 +5,15 @@ two dies is in test_faults.py.)
 import asyncio
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import aiohttp
@@ -18,6 +24,8 @@ from tests.postgres_server import PASSWORD, PostgresServer
 from tests.running import (
     HOTLINE_AND_LEDGER,
     KEY,
+    ROOT,
+    find_port,
     gateway,
     read_ledger,
     run_cli,
@@ -94,6 +102,80 @@ def test_while_the_database_is_away_callers_get_503_and_the_gateway_recovers_by_
         with urllib.request.urlopen(f"{running.url}/ready", timeout=30) as answer:
             assert answer.status == 200
         assert running.stop() == 0
+
+
+def test_a_node_that_is_started_while_the_database_is_away_waits_for_it(
+    config: str, tmp_path: Path, server: PostgresServer
+) -> None:
+    server.stop()
+    port = find_port()
+    bank = gateway(tmp_path, "--config", config, environment=SECRET, port=port)
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(bank.__enter__)
+        try:
+            wait_until(lambda: ask(port, "/live") == 200)
+            assert [ask(port, path) for path in ("/ready", "/intake/95561")] == [503, 503]
+            server.start()
+            running = starting.result()
+            receipt = push(running)[1]["receipt"]
+            assert wait_for_ledger(tmp_path, {receipt})
+            assert (ask(port, "/live"), ask(port, "/ready")) == (200, 200)
+            assert running.stop() == 0
+        finally:
+            bank.__exit__(None, None, None)
+    assert "start.waits_for_store" in "".join(running.output)
+    assert PASSWORD not in "".join(running.output)
+
+
+def test_a_node_that_waits_for_the_database_can_be_stopped(config: str, tmp_path: Path, server: PostgresServer) -> None:
+    server.stop()
+    port = find_port()
+    command = [sys.executable, "-m", "gateway", "serve", "--data", tmp_path, "--config", config, "--port", str(port)]
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **SECRET}, stdout=subprocess.DEVNULL) as process:
+        wait_until(lambda: ask(port, "/live") == 200)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("huiyin@", "nobody_known@"), "refuses this user or password"),
+        (("?", "_missing?"), "no database of the name"),
+        (("127.0.0.1", "no-such-host.invalid"), "host in store.url is not known"),
+        (("?", "?sslmode=perhaps"), "store.url cannot be used"),
+        (("?", "?&"), "store.url cannot be used"),
+    ],
+)
+def test_a_node_that_waiting_does_not_help_ends_and_says_why(
+    config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: tuple[str, str], said: str
+) -> None:
+    path = Path(config)
+    url = tomllib.loads(path.read_text("utf-8"))["store"]["url"]
+    path.write_text(path.read_text("utf-8").replace(url, f"{url}?".replace(*change)), "utf-8")
+    monkeypatch.setitem(os.environ, "HUIYIN__STORE__PASSWORD", PASSWORD)
+    ran = run_cli("serve", "--config", config, "--data", str(tmp_path), "--port", "0")
+    assert ran.returncode == 1
+    assert said in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
+def ask(port: int, path: str) -> int:
+    """The status; 0 while nobody listens."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_nodes_that_share_the_roles_wake_each_other_without_waiting_for_a_poll(config: str, tmp_path: Path) -> None:
