@@ -82,7 +82,10 @@ def _count(outcomes: list[Outcome]) -> list[int]:
         sum(len(one.lost) for one in found),
         sum(len(one.doubled) for one in found),
         sum(len(one.chain) for one in found),
-        sum(len(one.contradicting) + len(one.disordered) + len(one.stuck) + len(one.books) for one in found)
+        sum(
+            len(one.contradicting) + len(one.disordered) + len(one.stuck) + len(one.books) + len(one.untold)
+            for one in found
+        )
         + sum(bool(outcome.error) for outcome in outcomes),
     ]
 

@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from adapters.email.simulator import MailServer, open_mail_server
 from adapters.wechat import simulator as wechat
 from adapters.wechat.simulation import open_wechat
 from config.keys import make_keyring
@@ -26,8 +27,8 @@ from gateway.commands.opening import load_settings
 from gateway.ops.time import SystemClock
 from gateway.stages.seal import Sealer, make_signer
 from tests.cable import Cable
-from tests.faults.checker import Finding, Held, Record, check
-from tests.faults.load import GUESTBOOK_KEY, LANES, Load
+from tests.faults.checker import Finding, Held, Record, Told, check
+from tests.faults.load import GUESTBOOK_KEY, LANES, Load, find_matter, read_spoken
 from tests.faults.tracker import SECRET, read_journal
 from tests.postgres_server import PASSWORD, PostgresServer
 from tests.running import KEY, ROOT, Running, find_port, gateway, open_vault, read_ledger, write_config
@@ -80,6 +81,14 @@ secrets = ["{secret}"]
 allow_loopback = true
 timeout_s = 1
 """
+_POST = """
+[notices.post]
+adapter = "email"
+host = "127.0.0.1"
+port = {post_port}
+tls = "none"
+from_address = "complaints@bank.example"
+"""
 
 
 @dataclass(kw_only=True)
@@ -87,7 +96,7 @@ class Plan:
     """What a fault needs before the bank opens. `nodes`: gateways on one database (PostgreSQL only). `cable_to_store`,
     `cable_to_tracker`: a network of ours lies in between. `environment` and `roles`: of the gateway's processes until
     the fault changes them. `moods`: how the tracker misbehaves. `store_url`: a database of the fault's own, on `servers`; `ask` queries it. `tablespace`:
-    where the database's files lie. `least`, `lanes`: as in Load. `poison`: as in Record.
+    where the database's files lie. `least`, `lanes`: as in Load. `poison`: as in Record. `tells`: who writes a mail is told the number by mail.
     """
 
     nodes: int = 1
@@ -104,6 +113,7 @@ class Plan:
     least: int = 24
     lanes: int = LANES
     poison: dict[str, str] = field(default_factory=dict)
+    tells: bool = False
 
 
 class Bank:
@@ -131,6 +141,7 @@ class Bank:
         self._stack = ExitStack()
         self._async_stack = AsyncExitStack()
         self._wechat_url = ""
+        self._post: MailServer | None = None
         self._tracker: subprocess.Popen[str] | None = None
 
     # --- what the senders ask --------------------------------------------------------------------------------------
@@ -150,6 +161,8 @@ class Bank:
 
     async def open(self) -> None:
         self._wechat_url = (await self._async_stack.enter_async_context(open_wechat(self.load.account))).url
+        if self.plan.tells:
+            self._post = await self._async_stack.enter_async_context(open_mail_server())
         self.start_tracker()
         if self.plan.cable_to_tracker:
             self.tracker_cable = await Cable.lay(self.tracker_port)
@@ -177,7 +190,8 @@ class Bank:
         else:
             assert self.server
             store = f'url = "{self.server.url(self.database, self.store_cable.port if self.store_cable else None)}"'
-        text = _CONFIG.format(
+        post = _POST.format(post_port=self._post.port) if self._post else ""
+        text = post + _CONFIG.format(
             store=store,
             lease_s=LEASE_S,
             key=KEY,
@@ -316,8 +330,18 @@ class Bank:
                 chain=chain,
                 books=books,
                 waiting=waiting,
+                told=self._list_told(),
             )
         )
+
+    def _list_told(self) -> list[Told] | None:
+        if self._post is None:
+            return None
+        return [
+            Told(matter, read_spoken(mail.text), str(mail.message["Message-ID"]))
+            for mail in self._post.mails
+            for matter in map(find_matter, mail.recipients)
+        ]
 
     async def _seal(self) -> None:
         """The last rows. On PostgreSQL a sealer waits a minute for what may still become visible; here no node is left

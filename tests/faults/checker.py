@@ -5,7 +5,7 @@ number it was given.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -32,11 +32,21 @@ class Held:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A mail to who began a matter. `mail_id` stays the same however often one mail is sent."""
+
+    matter: str
+    receipt: str | None
+    mail_id: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """Of one run, read after everything stands still. `parked`: the codes of what waits for a person; `poison`: the
     markers of which that is expected, and `poison_codes` under which codes. `chain` and `books`: what `huiyin audit
-    verify` and `huiyin conservation` said against it; empty: they hold. `waiting`: what never came to an end.
+    verify` and `huiyin conservation` said against it; empty: they hold. `waiting`: what never came to an end. `told`: None where nobody
+    is told by mail.
     """
 
     acknowledged: Sequence[Acknowledged]
@@ -48,6 +58,7 @@ class Record:
     chain: str = ""
     books: str = ""
     waiting: str = ""
+    told: Sequence[Told] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +76,7 @@ class Finding:
     stuck: Sequence[str]
     chain: Sequence[str]
     books: Sequence[str]
+    untold: Sequence[str]
 
     @property
     def faults(self) -> list[str]:
@@ -76,6 +88,7 @@ class Finding:
             *(f"stuck: {one}" for one in self.stuck),
             *(f"chain: {one}" for one in self.chain),
             *(f"books: {one}" for one in self.books),
+            *(f"untold: {one}" for one in self.untold),
         ]
 
 
@@ -102,6 +115,7 @@ def check(record: Record) -> Finding:
         stuck=[*_find_unexpected(record.parked, record.poison), *filter(None, [record.waiting])],
         chain=[record.chain] if record.chain else [],
         books=[record.books] if record.books else [],
+        untold=list(_find_untold(record)),
     )
 
 
@@ -146,6 +160,19 @@ def _find_misfiled(record: Record, in_ledger: Mapping[str, set[str]]) -> list[st
         for one in set(record.acknowledged)
         if one.receipt and one.marker in in_ledger and one.receipt not in in_ledger[one.marker]
     )
+
+
+def _find_untold(record: Record) -> Iterator[str]:
+    if record.told is None:
+        return
+    for matter, receipt in {one.matter: one.receipt for one in record.acknowledged}.items():
+        heard = [one for one in record.told if one.matter == matter]
+        if matter.startswith("mail ") and not heard:
+            yield f"{matter} was never told its number"
+        if any(one.receipt != receipt for one in heard):
+            yield f"{matter} was told another number than {receipt}"
+        if len({one.mail_id for one in heard}) > 1:
+            yield f"{matter} was told in more than one mail"
 
 
 def _find_disorder(tracker: Sequence[Held]) -> list[str]:

@@ -214,7 +214,7 @@ class Load:
             await pusher.close()
         if not pushed.answered:
             raise _NotKept
-        return _read_spoken(pushed.words)
+        return read_spoken(pushed.words)
 
     def _upload(self, message: Message) -> str:
         """Once, however often the message is sent."""
@@ -252,9 +252,14 @@ async def _mail(port: int, message: Message) -> str | None:
         _, told = await sender.sendmail(f"{message.source}@example.cn", ["complaints@bank.example"], raw)
     finally:
         sender.close()
-    return _read_spoken(told)
+    return read_spoken(told)
 
 
-def _read_spoken(text: str) -> str | None:
+def find_matter(address: str) -> str:
+    """The matter of who writes from this address."""
+    return address.partition("@")[0].replace("-", " ")
+
+
+def read_spoken(text: str) -> str | None:
     found = _SPOKEN.search(text)
     return found.group().replace(" ", "") if found else None

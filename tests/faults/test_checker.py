@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.faults.checker import Acknowledged, Held, Record, check
+from tests.faults.checker import Acknowledged, Held, Record, Told, check
 
 GOOD = Record(
     acknowledged=[
@@ -20,6 +20,9 @@ GOOD = Record(
     parked=["no_transcript"],
     poison={"m4": "no_transcript"},
 )
+MAILED = replace(
+    GOOD, acknowledged=[*GOOD.acknowledged[:3], Acknowledged("m3", "mail 3", "R3"), *GOOD.acknowledged[4:]]
+)
 
 
 def test_a_run_in_which_all_went_well_has_no_fault():
@@ -28,12 +31,25 @@ def test_a_run_in_which_all_went_well_has_no_fault():
     assert (finding.accepted, finding.forwarded) == (4, 3)
 
 
+def test_a_mail_that_was_sent_twice_is_one_mail():
+    assert check(replace(MAILED, told=[Told("mail 3", "R3", "a")] * 2)).faults == []
+
+
 LEDGER, TRACKER, TOLD = GOOD.ledger, GOOD.tracker, GOOD.acknowledged
 
 
 @pytest.mark.parametrize(
     ("record", "faults"),
     [
+        (replace(MAILED, told=[]), ["untold: mail 3 was never told its number"]),
+        (
+            replace(MAILED, told=[Told("mail 3", "R3", "a"), Told("mail 3", "R3", "b")]),
+            ["untold: mail 3 was told in more than one mail"],
+        ),
+        (
+            replace(MAILED, told=[Told("mail 3", "R1", "a")]),
+            ["untold: mail 3 was told another number than R3"],
+        ),
         (replace(GOOD, ledger=LEDGER[:1]), ["lost: m3 is not in the ledger"]),
         (replace(GOOD, tracker=TRACKER[:2]), ["lost: m2 is not at the tracker"]),
         (

@@ -8,18 +8,18 @@ from collections.abc import Callable
 
 import pytest
 
+from gateway.ops.killpoints import POINTS
 from tests.faults.bank import Engine
 from tests.faults.fault import Fault
 from tests.faults.nemeses import list_faults
-from tests.faults.nemeses.killed_at_points import NAMED
 from tests.faults.run import Outcome, run_all
 
 Run = tuple[Fault, Engine, int]
 
 MORE = {
-    ("killed at a named point", "sqlite"): range(len(NAMED)),
+    ("killed at a named point", "sqlite"): range(len(POINTS)),
     # tests/store has all of them on both engines, without a gateway around.
-    ("killed at a named point", "postgres"): range(0, len(NAMED), 3),
+    ("killed at a named point", "postgres"): range(0, len(POINTS), 3),
     ("killed at a call to the kernel", "sqlite"): range(3),
 }
 SAMPLE: list[Run] = [

@@ -6,13 +6,11 @@ from gateway.ops.killpoints import POINTS
 from tests.faults.bank import Bank, Plan
 from tests.faults.fault import Draw, Fault
 
-# These need a person who is to be told; tests/stages has them.
-NAMED = [name for name in POINTS if not name.startswith("notify.")]
-
 
 def prepare(draw: Draw) -> AbstractContextManager[Plan]:
-    point, nth = NAMED[draw.number % len(NAMED)], 1 + draw.number // len(NAMED) % 4
-    return nullcontext(Plan(environment={"HUIYIN_KILL_AT": f"{point}:{nth}"}))
+    point, nth = POINTS[draw.number % len(POINTS)], 1 + draw.number // len(POINTS) % 4
+    tells = point.startswith("notify.")
+    return nullcontext(Plan(environment={"HUIYIN_KILL_AT": f"{point}:{nth}"}, tells=tells))
 
 
 async def strike(bank: Bank, draw: Draw) -> None:
