@@ -22,7 +22,7 @@ from gateway.contract.errors import AdapterError, Refused, TryLater
 from gateway.contract.ports import Push
 from gateway.contract.progress import Ask, Untold
 from gateway.intake.accept import Acceptance
-from gateway.intake.connection import Server, to_response
+from gateway.intake.connection import LENGTH, Server, to_response
 from gateway.intake.limits import PublicLimit
 from gateway.ops import metrics
 from gateway.ops.logs import log
@@ -340,11 +340,12 @@ def describe_problem(error: AdapterError) -> Reply:
 
 def _clean(headers: Mapping[str, str]) -> Mapping[str, str]:
     """Bytes that are no UTF-8 come as lone surrogates, which nothing behind can encode; they are written as `\\xb9`."""
-    if all(map(str.isascii, headers.values())):
+    if all(map(str.isascii, headers.values())) and LENGTH not in headers:
         return headers
     return CIMultiDict(
         (name, value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
         for name, value in headers.items()
+        if name.lower() != LENGTH
     )
 
 
