@@ -81,7 +81,7 @@ class Acceptance:
 
 
 def _are_large(envelopes: Sequence[Envelope]) -> bool:
-    return sum(len(envelope.raw) for envelope in envelopes) > _LARGE_BYTES
+    return sum([len(envelope.raw) for envelope in envelopes]) > _LARGE_BYTES
 
 
 def explain(error: Exception) -> Exception:

@@ -20,14 +20,13 @@ from typing import Any, NamedTuple, Protocol
 
 from aiohttp import HttpVersion11, StreamReader, web
 from aiohttp.http_parser import RawRequestMessage
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict, CIMultiDictProxy, MultiMapping
 
 from gateway.contract.call import Reply
 
 SERVER = "Huiyin"
 _LINE_ENDS = str.maketrans("", "", "\r\n\0")
-LENGTH = "content-length"
-"""The one header that no call shows: its body is all there."""
+_LENGTH = "content-length"
 _LENGTH_LINE = b"\r\nContent-Length: "
 _HEAD_END = b"\r\n\r\n"
 _HEAD_LIMIT = 4096
@@ -189,9 +188,7 @@ class Connection(web.RequestHandler):
             or message.method == "HEAD"
         ):
             return False
-        headers = CIMultiDict(message.headers)
-        headers.pop(LENGTH, None)
-        message = message._replace(headers=CIMultiDictProxy(headers))
+        message = message._replace(headers=clean_headers(message.headers))
         if self._missing == 0:
             self._message = message
         self._answer(message, payload.read_nowait())
@@ -221,6 +218,18 @@ class Connection(web.RequestHandler):
             held, self._held = self._held, b""
             self.transport.resume_reading()
             self.data_received(held)
+
+
+def clean_headers(headers: MultiMapping[str]) -> CIMultiDictProxy[str]:
+    """Without Content-Length, as the body is all there. Bytes that are no UTF-8 come as lone surrogates, which nothing behind
+    can encode; they are written as `\\xb9`.
+    """
+    clean = CIMultiDict(headers)
+    clean.popall(_LENGTH, None)
+    for name, value in headers.items():
+        if not value.isascii():
+            clean[name] = value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return CIMultiDictProxy(clean)
 
 
 def to_response(reply: Reply) -> web.Response:
