@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 from gateway.contract.clock import Millis
 from gateway.contract.envelope import LENT_S, Accepted, Envelope, Thread
 from gateway.contract.receipt import Receipt
+from gateway.contract.value import value
 from gateway.states import EnvelopeState
 from gateway.store.heads import seal_envelopes
 from gateway.store.numbering import Stock
@@ -97,7 +98,7 @@ _KEEP_CURSOR = insert_into(cursors)
 WRITE_HISTORY = insert_into(history, "seq")
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Call:
     """What one caller wants kept: all of it or nothing. `cursor` is (channel, value)."""
 
