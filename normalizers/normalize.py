@@ -28,6 +28,7 @@ from gateway.contract.complaint import (
     Turn,
 )
 from gateway.contract.draft import Draft
+from gateway.contract.value import value
 from gateway.contract.verdict import Verdict
 from normalizers import business_code, channel_code, kind, reason_code
 from normalizers.accused import find_accused
@@ -50,7 +51,7 @@ ACKNOWLEDGE = timedelta(hours=24)
 _LINE_LENGTH = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Reading:
     """What the machine knows of the matter. `received_at`, `source_key` and `thread_key` are those of its first envelope;
     `authenticity` and `envelope_sha256` those of the envelope that is being read.
