@@ -41,7 +41,7 @@ class Identifier:
     own: bool = True
 
 
-_RUN = re.compile(r"(?<![0-9A-Za-z.])[+(]{0,2}\d(?:[ \-.()\u2013]{0,2}\d){6,27}[Xx]?(?![0-9A-Za-z])")
+_RUN = re.compile(r"(?=[+(\d])(?<![0-9A-Za-z.])[+(]{0,2}\d(?:[ \-.()\u2013]{0,2}\d){6,27}[Xx]?(?![0-9A-Za-z])")
 _GROUP = re.compile(r"\d+[Xx]?")
 _SPOKEN_RUN = re.compile(rf"[{DIGITS}\d](?:[ ,，、]?[{DIGITS}\d]){{6,27}}")
 _SPOKEN = re.compile(rf"[{DIGITS}]")
@@ -269,19 +269,20 @@ def _read_birth(number: str) -> date | None:
 
 
 def _find_lettered(text: str) -> Iterator[Identifier]:
-    if not text.isascii() or _HAS_LETTERED.search(text):
-        for match in _LETTERED.finditer(text):
-            number = match[0].upper()
-            start, end = match.span()
-            own = _is_own(text, start)
-            if len(number) == 18 and uscc.is_valid(number):
-                yield Identifier(IdentifierKind.USCC, number, True, start, end, own)
-            elif re.fullmatch(r"[A-Z]{1,2}\d{7,10}", number):
-                label = _find_label(text, start)
-                if label == "permit" and number[0] in "HMC":
-                    yield Identifier(IdentifierKind.TRAVEL_PERMIT, number, True, start, end, own)
-                elif label == "passport" and len(number) <= 10:
-                    yield Identifier(IdentifierKind.PASSPORT, number, True, start, end, own)
+    if not _SIX_DIGITS.search(text):
+        return
+    for match in _LETTERED.finditer(text):
+        number = match[0].upper()
+        start, end = match.span()
+        own = _is_own(text, start)
+        if len(number) == 18 and uscc.is_valid(number):
+            yield Identifier(IdentifierKind.USCC, number, True, start, end, own)
+        elif re.fullmatch(r"[A-Z]{1,2}\d{7,10}", number):
+            label = _find_label(text, start)
+            if label == "permit" and number[0] in "HMC":
+                yield Identifier(IdentifierKind.TRAVEL_PERMIT, number, True, start, end, own)
+            elif label == "passport" and len(number) <= 10:
+                yield Identifier(IdentifierKind.PASSPORT, number, True, start, end, own)
     for match in _HK_ID.finditer(text):
         number = re.sub(r"[^A-Z0-9]", "", match[0])
         yield Identifier(
@@ -289,7 +290,8 @@ def _find_lettered(text: str) -> Iterator[Identifier]:
         )
 
 
-_HAS_LETTERED = re.compile(r"\d{6}")
+_SIX_DIGITS = re.compile(r"\d{6}")
+"""All of these numbers have so many in a row."""
 
 
 def _is_hk_id(number: str) -> bool:

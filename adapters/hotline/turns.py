@@ -47,7 +47,10 @@ def _fold(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _pick(folded: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    return next((folded[name] for name in names if folded.get(name) not in (None, "", [])), None)
+    for name in names:
+        if (found := folded.get(name)) is not None and found not in ("", []):
+            return found
+    return None
 
 
 def _pick_turns(folded: Mapping[str, Any]) -> list[Any] | None:
