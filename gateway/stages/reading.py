@@ -191,13 +191,11 @@ class Reader:
             language=complaint.language,
             rules=self.rules,
         )
-        groups = tuple(dict.fromkeys((*complaint.complainant.groups, *judgement.groups)))
-        return complaint.model_copy(
-            update={
-                "verdict": judgement.verdict,
-                "complainant": complaint.complainant.model_copy(update={"groups": groups}),
-            }
-        )
+        changes: dict[str, object] = {"verdict": judgement.verdict}
+        if judgement.groups:
+            groups = tuple(dict.fromkeys((*complaint.complainant.groups, *judgement.groups)))
+            changes["complainant"] = complaint.complainant.model_copy(update={"groups": groups})
+        return complaint.model_copy(update=changes)
 
     def _read_news(self, envelope: Envelope) -> News | None:
         channel = self._channels.get(envelope.channel)
