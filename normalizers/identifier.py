@@ -73,6 +73,7 @@ _PROVINCES = frozenset(
     for first, last in ((11, 15), (21, 23), (31, 37), (41, 46), (50, 54), (61, 65), (71, 71), (81, 83), (91, 91))
     for code in range(first, last + 1)
 )
+_NOT_DIALLED = re.compile(r"[^\d+]")
 _MOBILE = re.compile(r"(?:(?:\+|00)?86)?(1[3-9]\d{9})")
 _LANDLINE = re.compile(r"(?:(?:\+|00)86)?(0?(?:10|2\d)[2-9]\d{7}|0?[3-9]\d{2}[2-9]\d{6,7})")
 # How people break a mobile number when they write it.
@@ -113,7 +114,7 @@ def read_phone(text: str) -> str:
     """A telephone as it stands in a form field or call record -> mainland digits or E.164; what is neither stays as
     its digits, empty if there are none. Nothing a customer typed as the way to reach them is thrown away.
     """
-    number = re.sub(r"[^\d+]", "", spell_out(plain(text)))
+    number = _NOT_DIALLED.sub("", spell_out(plain(text)))
     mainland = _read_mainland(number, strict=False)
     if mainland:
         return mainland

@@ -49,6 +49,7 @@ from normalizers.text import clean, fold, plain
 ACKNOWLEDGE = timedelta(hours=24)
 """No rule fixes hours for an acknowledgement; this is the house's own promise."""
 _LINE_LENGTH = 200
+_UNJUDGED = Verdict(made_by="none")
 
 
 @value
@@ -152,7 +153,7 @@ def normalize(drafts: Sequence[Draft], reading: Reading, tables: Tables) -> Comp
             business=business_code.classify(hints),
             reason=reason_code.classify(hints),
         ),
-        verdict=Verdict(made_by="none"),
+        verdict=_UNJUDGED,
         transferred_by=next((draft.transferred_by for draft in drafts if draft.transferred_by), None),
         due=_set_due(reading, tables),
         authenticity=reading.authenticity,
