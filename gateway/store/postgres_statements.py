@@ -17,7 +17,8 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.types import TypeEngine
 
 from gateway.store.plan import Plan, Put, Row, Statement
-from gateway.store.postgres_connection import Connection, Transaction
+from gateway.store.postgres_connection import Transaction
+from gateway.store.postgres_pool import Connection
 
 T = TypeVar("T")
 
