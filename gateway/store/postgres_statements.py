@@ -3,8 +3,8 @@
 An INSERT of many rows is one statement. INSERTs that follow each other are one statement as well, and if a Plan does
 nothing else, as most accepts do, that statement is the whole transaction.
 
-Every value sent costs both sides some 0.2 us, so a column that is the same in all rows is sent as one value, and one that
-several of the INSERTs have in common is sent once.
+Every value sent costs both sides some 0.2 us, so a column that is the same in all rows is sent as one value, as long as it
+always was, and one that several of the INSERTs have in common is sent once.
 """
 
 import re
@@ -44,6 +44,8 @@ class _Compiled:
             self.text = self.text.replace(f" IN (__[POSTCOMPILE_{name}])", f" = ANY(${order.index(name) + 1})")
         self.sources = [(names.index(name), None) if name in names else (-1, compiled.params[name]) for name in order]
         self.columns: list[str] | None = None
+        self.varying: set[int] = set()
+        """The columns that were not the same in all rows, once at least: it only grows, so the text settles."""
         self.heavy: list[int] = []
         if isinstance(statement.element, Insert):
             if tuple(order) != names:
@@ -56,20 +58,24 @@ class _Compiled:
             chosen = re.sub(r"\$(\d+)::\w+", lambda found: f"{{{int(found[1]) - 1}}}", chosen)
             self.text = f"{head} SELECT {chosen}"
 
-    def write_insert(self, places: Sequence[int], *, is_one: bool) -> str:
-        """The text of an INSERT of one row or of many, whose columns are the values sent at these places."""
-        kinds = self.columns or ()
-        sent = [f"${place}::{kind}" for place, kind in zip(places, kinds, strict=True)]
-        if is_one:
+    def note_varying(self, columns: Sequence[Row]) -> None:
+        for at, column in enumerate(columns):
+            if at not in self.varying and column.count(column[0]) < len(column):
+                self.varying.add(at)
+        if not self.varying:
+            self.varying.add(0)  # one must say how many rows there are
+
+    def write_insert(self, places: Sequence[int], arrays: Sequence[int]) -> str:
+        """The text of an INSERT whose columns are the values sent at these places; `arrays`: those with one for each row,
+        none for a single row.
+        """
+        sent = [f"${place}::{kind}" for place, kind in zip(places, self.columns or (), strict=True)]
+        if not arrays:
             return self.text.format(*sent)
-        arrays = [f"{each}[]" for each in sent]
-        fields = [f"v{at}" for at in range(1, len(arrays) + 1)]
-        chosen = [
-            field if kind == "bytea" else f"CASE cardinality({array}) WHEN 1 THEN ({array})[1] ELSE {field} END"
-            for array, field, kind in zip(arrays, fields, kinds, strict=True)
-        ]
+        chosen = [f"v{at}" if at in arrays else value for at, value in enumerate(sent)]
+        given, fields = ", ".join(f"{sent[at]}[]" for at in arrays), ", ".join(chosen[at] for at in arrays)
         # The rows come out of unnest in their order, so numbers given by a sequence follow it.
-        return f"{self.text.format(*chosen)} FROM unnest({', '.join(arrays)}) AS given ({', '.join(fields)})"
+        return f"{self.text.format(*chosen)} FROM unnest({given}) AS given ({fields})"
 
     def bind(self, values: Row) -> list[Any]:
         return [_clean(constant if index < 0 else values[index]) for index, constant in self.sources]
@@ -100,13 +106,13 @@ def _clean(value: Any) -> Any:
 
 
 @lru_cache(1024)
-def _join(inserts: tuple[tuple[_Compiled, bool], ...], places: tuple[int, ...]) -> str:
-    """One statement that does all of these; (INSERT, is of one row), and where its columns are."""
+def _join(inserts: tuple[tuple[_Compiled, tuple[int, ...]], ...], places: tuple[int, ...]) -> str:
+    """One statement that does all of these: each with its columns that are arrays, and where its columns are sent."""
     texts: list[str] = []
     before = 0
-    for insert, is_one in inserts:
+    for insert, arrays in inserts:
         after = before + len(insert.columns or ())
-        texts.append(insert.write_insert(places[before:after], is_one=is_one))
+        texts.append(insert.write_insert(places[before:after], arrays))
         before = after
     named = ", ".join(f"part{place} AS ({text})" for place, text in enumerate(texts[:-1]))
     return f"WITH {named} {texts[-1]}" if named else texts[-1]
@@ -174,37 +180,25 @@ def _write(inserts: Sequence[tuple[_Compiled, Sequence[Row]]]) -> tuple[str, lis
     values: list[Any] = []
     places: list[int] = []
     shared: list[tuple[str, Row, int]] = []
+    forms: list[tuple[_Compiled, tuple[int, ...]]] = []
     for compiled, rows in inserts:
-        if len(rows) == 1:
-            places += range(len(values) + 1, len(values) + len(rows[0]) + 1)
-            values += map(_clean, rows[0])
-            continue
-        kinds = compiled.columns or ()
-        for column, kind in zip(_turn(rows, kinds), kinds, strict=True):
-            place = next((at for other, sent, at in shared if other == kind and sent == column), 0)
+        columns = list(zip(*rows, strict=True))
+        if len(rows) > 1:
+            compiled.note_varying(columns)
+        arrays = tuple(sorted(compiled.varying)) if len(rows) > 1 else ()
+        forms.append((compiled, arrays))
+        for at, (column, kind) in enumerate(zip(columns, compiled.columns or (), strict=True)):
+            if at not in arrays:
+                values.append(_clean(column[0]))
+                places.append(len(values))
+                continue
+            place = next((place for other, sent, place in shared if other == kind and sent == column), 0)
             if not place:
-                values.append(column)
+                values.append(_clean_all(column) if kind == "text" else column)
                 place = len(values)
-                # What is short would be alike by chance only, and each time make a statement of its own.
-                if len(column) > 1:
-                    shared.append((kind, column, place))
+                shared.append((kind, column, place))
             places.append(place)
-    return _join(tuple((compiled, len(rows) == 1) for compiled, rows in inserts), tuple(places)), values
-
-
-def _turn(rows: Sequence[Row], kinds: Sequence[str]) -> list[Row]:
-    """Columns, of one value where all are the same; but for one column, which says how many rows there are."""
-    whole = [
-        _clean_all(column) if kind == "text" else column
-        for column, kind in zip(zip(*rows, strict=True), kinds, strict=True)
-    ]
-    turned = [
-        column[:1] if kind != "bytea" and column.count(column[0]) == len(column) else column
-        for column, kind in zip(whole, kinds, strict=True)
-    ]
-    if all(len(column) == 1 for column in turned):
-        turned[:1] = whole[:1]
-    return turned
+    return _join(tuple(forms), tuple(places)), values
 
 
 def _clean_all(texts: Row) -> Row:
