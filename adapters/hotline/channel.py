@@ -101,7 +101,7 @@ class Hotline:
                 status=422, fields=problems,
             )  # fmt: skip
         call_id = known.find_call_id(value)
-        digest = hashlib.sha256(call.body)
+        digest = hashlib.sha256(call.body).digest()
         key = call.headers.get("idempotency-key")
         if key is not None:
             if not (0 < len(key) <= _KEY_LIMIT and key.isascii() and key.isprintable()):
@@ -113,12 +113,12 @@ class Hotline:
             Envelope(
                 channel=self._instance,
                 adapter=ADAPTER,
-                source_key=key or _make_key(call_id, digest.hexdigest()),
+                source_key=key or _make_key(call_id, digest.hex()),
                 media_type=media_type or "application/octet-stream",
                 raw=call.body,
                 received_at=call.received_at,
                 authenticity=authenticity,
-                content=digest.digest(),
+                content=digest,
                 sequential=True,
                 thread=Thread(key=f"call:{call_id}", sequential=True) if call_id else None,
                 hints=_make_hints(asked, charset),
@@ -163,16 +163,16 @@ class Hotline:
         value = _parse_or_none(raw)
         known = FORMATS.get(format_name) if format_name else find_format(value)
         call_id = known.find_call_id(value) if known else ""
-        digest = hashlib.sha256(raw)
+        digest = hashlib.sha256(raw).digest()
         return Envelope(
             channel=self._instance,
             adapter=ADAPTER,
-            source_key=_make_key(call_id, digest.hexdigest()),
+            source_key=_make_key(call_id, digest.hex()),
             media_type="application/octet-stream",
             raw=raw,
             received_at=Millis(self._clock.now_ms()),
             authenticity=Authenticity(verified=False, method="file"),
-            content=digest.digest(),
+            content=digest,
             sequential=True,
             thread=Thread(key=f"call:{call_id}", sequential=True) if call_id else None,
             hints={"format": format_name} if format_name else {},

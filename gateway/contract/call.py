@@ -12,6 +12,7 @@ class Call:
     """One request as the channel sees it.
 
     `headers` are found in any case; ask for lower-case names. Of a repeated header or query name one value counts.
+    Content-Length is not among them: the body is all there.
     `url` is the public address the party called, query included: some signatures cover it.
     `params` are the placeholders of the route, e.g. `{"token": "qr1..."}`.
     `remote` is the caller's address after trusted proxies.

@@ -23,6 +23,7 @@ class Acceptance:
         self._store = store
         self._scrub = scrub
         self._wake = wake
+        self._is_waking = False
 
     async def __call__(self, envelopes: Sequence[Envelope]) -> Sequence[Accepted]:
         return await self.keep(envelopes)
@@ -76,12 +77,18 @@ class Acceptance:
         for envelope, got in zip(envelopes, accepted, strict=True):
             outcome = "duplicate" if got.duplicate else "supplement" if got.supplement else "new"
             _find_counter(envelope.channel, outcome).inc()
-        if envelopes:
-            self._wake()
+        if envelopes and not self._is_waking:
+            # A group is told in one turn of the loop: one hint is enough for all of it.
+            self._is_waking = True
+            asyncio.get_running_loop().call_soon(self._wake_once)
+
+    def _wake_once(self) -> None:
+        self._is_waking = False
+        self._wake()
 
 
 def _are_large(envelopes: Sequence[Envelope]) -> bool:
-    return sum(len(envelope.raw) for envelope in envelopes) > _LARGE_BYTES
+    return sum([len(envelope.raw) for envelope in envelopes]) > _LARGE_BYTES
 
 
 def explain(error: Exception) -> Exception:

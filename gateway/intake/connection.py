@@ -5,6 +5,9 @@ headers). The short way keeps aiohttp's parser, with all its checks, and its lif
 itself (docs/decisions/0003-short-way.md). It is taken only on a connection at rest and for a request whose last byte is
 there; bodies that are still coming, HTTP/1.0, `Connection: close`, HEAD, compression, upgrades, pipelined requests,
 clients that do not read and bytes that are no HTTP are aiohttp's.
+
+A sender writes the same head before every body, but for its length. What the parser made of those bytes the last time
+holds for them again, so a connection remembers its last head and has only a new one parsed.
 """
 
 import asyncio
@@ -13,15 +16,21 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from http.client import responses
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from aiohttp import HttpVersion11, StreamReader, web
 from aiohttp.http_parser import RawRequestMessage
+from multidict import CIMultiDict, CIMultiDictProxy, MultiMapping
 
 from gateway.contract.call import Reply
 
 SERVER = "Huiyin"
 _LINE_ENDS = str.maketrans("", "", "\r\n\0")
+_LENGTH = "content-length"
+_LENGTH_LINE = b"\r\nContent-Length: "
+_HEAD_END = b"\r\n\r\n"
+_HEAD_LIMIT = 4096
+_LOST = -1
 
 BeginWhole = Callable[[RawRequestMessage, bytes, str, Callable[[Reply], None]], None]
 """(message, body, address of the caller, what takes the reply, once, now or later). Raises nothing."""
@@ -78,8 +87,29 @@ class _Taking:
         return messages, upgraded, tail
 
 
+class _Parts(NamedTuple):
+    """Of a request: its head without the digits of its Content-Length, the length they tell, and the bytes of its body so far."""
+
+    head: bytes
+    length: int
+    body: bytes
+
+
+def _split(data: bytes) -> _Parts | None:
+    """None for what is written in another way than nearly everybody does."""
+    end = data.find(_HEAD_END, 0, _HEAD_LIMIT) + len(_HEAD_END)
+    start = data.find(_LENGTH_LINE, 0, end) + len(_LENGTH_LINE)
+    if end < len(_HEAD_END) or start < len(_LENGTH_LINE):
+        return None
+    stop = data.find(b"\r", start)
+    digits = data[start:stop]
+    if not digits.isdigit() or len(digits) > 9:
+        return None
+    return _Parts(data[:start] + data[stop:end], int(digits), data[end:])
+
+
 class Connection(web.RequestHandler):
-    __slots__ = ("_answering", "_begin", "_describe_error", "_held", "_remote")
+    __slots__ = ("_answering", "_begin", "_describe_error", "_head", "_held", "_message", "_missing", "_remote")
 
     def __init__(self, server: Server) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type]  # none is kept
@@ -88,6 +118,10 @@ class Connection(web.RequestHandler):
         self._answering = False
         self._held = b""
         self._remote = ""
+        self._head = b""
+        self._message: RawRequestMessage | None = None
+        # Bytes until the end of the request that is coming: the parser is between two requests at 0. It may not be known.
+        self._missing = 0
         self._parser: Any = _Taking(self._parser, self._take)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -96,13 +130,34 @@ class Connection(web.RequestHandler):
         self._remote = str(peer[0]) if isinstance(peer, tuple) else ""
 
     def data_received(self, data: bytes) -> None:
-        if not self._answering:
-            super().data_received(data)
-        else:
+        if self._answering:
             # Answers leave in the order of their requests, so what comes early waits; no more of it is read.
             self._held += data
-            if self.transport is not None:
+            if data and self.transport is not None:
                 self.transport.pause_reading()
+        elif self._missing == 0 and data:
+            self._begin_request(data)
+        else:
+            if self._missing > 0:
+                self._missing = max(self._missing - len(data), _LOST)
+            super().data_received(data)
+
+    def _begin_request(self, data: bytes) -> None:
+        """The first bytes of a request, and perhaps all of it."""
+        parts = _split(data)
+        if parts is None:
+            self._missing = _LOST
+            self._message = None
+        else:
+            head, length, body = parts
+            self._missing = max(length - len(body), _LOST)
+            if head == self._head:
+                if self._message is not None and self._missing == 0 and self._may_take():
+                    self._answer(self._message, body)
+                    return
+            else:
+                self._head, self._message = head, None
+        super().data_received(data)
 
     def handle_error(
         self,
@@ -120,9 +175,10 @@ class Connection(web.RequestHandler):
 
     def _take(self, message: RawRequestMessage, payload: StreamReader) -> bool:
         """True if the request is answered the short way; aiohttp then never hears of it."""
-        at_rest = self._waiter is not None and not self._waiter.done() and not self._messages
+        if message.chunked:
+            self._missing = _LOST  # its length is not the one that is told, if one is
         if (
-            not at_rest
+            not self._may_take()
             or not payload.is_eof()
             or payload.exception() is not None
             or message.should_close
@@ -130,13 +186,22 @@ class Connection(web.RequestHandler):
             or message.compression
             or message.version != HttpVersion11
             or message.method == "HEAD"
-            or self.writing_paused
         ):
             return False
+        message = message._replace(headers=clean_headers(message.headers))
+        if self._missing == 0:
+            self._message = message
+        self._answer(message, payload.read_nowait())
+        return True
+
+    def _may_take(self) -> bool:
+        at_rest = self._waiter is not None and not self._waiter.done() and not self._messages
+        return at_rest and not self.writing_paused and not self._close and not self._force_close
+
+    def _answer(self, message: RawRequestMessage, body: bytes) -> None:
         # Whoever stops the server waits for what is in progress.
         self._request_in_progress = self._answering = True
-        self._begin(message, payload.read_nowait(), self._remote, self._reply)
-        return True
+        self._begin(message, body, self._remote, self._reply)
 
     def _reply(self, reply: Reply) -> None:
         try:
@@ -153,6 +218,18 @@ class Connection(web.RequestHandler):
             held, self._held = self._held, b""
             self.transport.resume_reading()
             self.data_received(held)
+
+
+def clean_headers(headers: MultiMapping[str]) -> CIMultiDictProxy[str]:
+    """Without Content-Length, as the body is all there. Bytes that are no UTF-8 come as lone surrogates, which nothing behind
+    can encode; they are written as `\\xb9`.
+    """
+    clean = CIMultiDict(headers)
+    clean.popall(_LENGTH, None)
+    for name, value in headers.items():
+        if not value.isascii():
+            clean[name] = value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return CIMultiDictProxy(clean)
 
 
 def to_response(reply: Reply) -> web.Response:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import MultiMapping
 from prometheus_client import Histogram
 from yarl import URL
 
@@ -22,7 +22,7 @@ from gateway.contract.errors import AdapterError, Refused, TryLater
 from gateway.contract.ports import Push
 from gateway.contract.progress import Ask, Untold
 from gateway.intake.accept import Acceptance
-from gateway.intake.connection import Server, to_response
+from gateway.intake.connection import Server, clean_headers, to_response
 from gateway.intake.limits import PublicLimit
 from gateway.ops import metrics
 from gateway.ops.logs import log
@@ -108,14 +108,21 @@ class Intake:
             return to_response(place.refuse(error))
         remote = request.remote or ""
         call = self._make_call(
-            request.method, request.path, request.raw_path, request.rel_url, request.headers, body, remote, params
+            request.method,
+            request.path,
+            request.raw_path,
+            request.rel_url,
+            clean_headers(request.headers),
+            body,
+            remote,
+            params,
         )
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._begin(place, call, lambda told: None if reply.done() else reply.set_result(told))
         return to_response(await reply)
 
     def begin_whole(self, message: RawRequestMessage, body: bytes, remote: str, tell: TellReply) -> None:
-        """The same for a request that is all there."""
+        """The same for a request that is all there, its headers clean."""
         # Most paths are a fixed one as it stands; reading one out of the URL costs as much as the rest of this.
         path, params, place = message.path, _NO_PARAMS, self._fixed.get((message.method, message.path))
         if place is None:
@@ -137,7 +144,7 @@ class Intake:
         path: str,
         raw_path: str,
         url: URL,
-        headers: "CIMultiDictProxy[str]",
+        headers: MultiMapping[str],
         body: bytes,
         remote: str,
         params: Mapping[str, str],
@@ -149,7 +156,7 @@ class Intake:
             path=path,
             url=self._public_url + raw_path,
             query=url.query if "?" in raw_path else _NO_QUERY,
-            headers=_clean(headers),
+            headers=headers,
             body=body,
             remote=remote,
             received_at=self._clock.now_ms(),
@@ -336,16 +343,6 @@ def describe_problem(error: AdapterError) -> Reply:
     elif isinstance(error, Refused) and error.after_s:
         headers["Retry-After"] = str(error.after_s)
     return Reply(status, json.dumps(problem, ensure_ascii=False).encode(), PROBLEM, headers)
-
-
-def _clean(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Bytes that are no UTF-8 come as lone surrogates, which nothing behind can encode; they are written as `\\xb9`."""
-    if all(map(str.isascii, headers.values())):
-        return headers
-    return CIMultiDict(
-        (name, value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
-        for name, value in headers.items()
-    )
 
 
 def _describe_bug(name: str, bug: BaseException | None) -> Reply:

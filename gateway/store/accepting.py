@@ -14,8 +14,9 @@ from sqlalchemy import bindparam, delete, func, select, update
 from gateway.contract.clock import Millis
 from gateway.contract.envelope import LENT_S, Accepted, Envelope, Thread
 from gateway.contract.receipt import Receipt
+from gateway.contract.value import value
 from gateway.states import EnvelopeState
-from gateway.store.heads import seal_envelope
+from gateway.store.heads import seal_envelopes
 from gateway.store.numbering import Stock
 from gateway.store.plan import Ask, Plan, Put, Row, Statement, ask_for, insert_into, is_in, put, word
 from gateway.store.port import KeyConflict
@@ -97,7 +98,7 @@ _KEEP_CURSOR = insert_into(cursors)
 WRITE_HISTORY = insert_into(history, "seq")
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Call:
     """What one caller wants kept: all of it or nothing. `cursor` is (channel, value)."""
 
@@ -162,7 +163,8 @@ def keep(
         start = end
     if fresh:
         opened = yield from _assign_matters(fresh, stock, vault, hopeful=hopeful)
-        yield from put(_KEEP_ENVELOPE, [_write_envelope(entry, vault, now) for entry in fresh])
+        said = seal_envelopes([(entry.id, entry.envelope) for entry in fresh if entry.envelope], vault, now)
+        yield from put(_KEEP_ENVELOPE, [(entry.id, each) for entry, each in zip(fresh, said, strict=True)])
         yield from put(_OPEN_INBOX, [_write_inbox(entry, now) for entry in fresh])
         yield from put(_NOTE_ACCEPTED, [(now, entry.id, "supplement" if entry.part else "") for entry in fresh])
         yield from put(_LEND, _list_lenders(vault, fresh))
@@ -181,19 +183,18 @@ def mark_key(vault: Vault, channel: str, key: str, *, sequential: bool = False) 
     time share, so that new ones sit together in the index all the same: of the day or the hour a call id begins with, then
     of all but its last two characters. Such keys read `kind:growing` or `kind:growing:rest`.
     """
-    whole = f"{channel}\0{key}"
+    mark = vault.mark(f"{channel}\0{key}".encode())
     if not sequential:
-        return vault.mark(whole.encode())
-    kind, _, rest = whole.partition(":")
+        return mark
+    kind, _, rest = key.partition(":")
     growing = rest.partition(":")[0]
-    begin = _mark_begin(vault, f"{kind}:{growing[:_ERA]}", f"{kind}:{growing[:-2]}")
-    return begin + vault.mark(whole.encode())
+    return _mark_begin(vault, kind, growing[:_ERA], growing[:-2]) + mark
 
 
 # Neighbours share it, and so do the source key and the thread of one call.
 @lru_cache(1024)
-def _mark_begin(vault: Vault, era: str, run: str) -> bytes:
-    return vault.mark(era.encode(), _ERA_BYTES) + vault.mark(run.encode(), _RUN_BYTES)
+def _mark_begin(vault: Vault, kind: str, era: str, run: str) -> bytes:
+    return vault.mark(f"{kind}:{era}".encode(), _ERA_BYTES) + vault.mark(f"{kind}:{run}".encode(), _RUN_BYTES)
 
 
 def _match(
@@ -280,13 +281,6 @@ def _find_last_parts(numbers: Sequence[int]) -> Plan[dict[int, int]]:
     for number, part in (yield from ask_for(_LAST_UNREGISTERED, numbers)):
         found[number] = max(part, found.get(number, 0))
     return found
-
-
-def _write_envelope(entry: _Entry, vault: Vault, now: Millis) -> Row:
-    envelope = entry.envelope
-    if envelope is None:
-        raise ValueError("a kept envelope is not written again")
-    return (entry.id, seal_envelope(envelope, entry.id, vault, now))
 
 
 def _write_inbox(entry: _Entry, now: Millis) -> Row:

@@ -158,10 +158,13 @@ class GroupWriter:
         """Accepts alone, few and small, whose rows all go to the last pages of their tables."""
         wanted = size = 0
         for job in jobs:
-            if job.call is None or not all(envelope.sequential for envelope in job.call.envelopes):
+            if job.call is None:
                 return False
-            wanted += len(job.call.envelopes)
-            size += sum([len(envelope.raw) for envelope in job.call.envelopes])
+            for envelope in job.call.envelopes:
+                if not envelope.sequential:
+                    return False
+                wanted += 1
+                size += len(envelope.raw)
         return (
             self._stock is not None
             and wanted <= min(_SHORT_ENVELOPES, len(self._stock))

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from contextlib import suppress
 
 from gateway.contract.call import Reply
 from gateway.intake.connection import to_bytes, to_response
@@ -20,6 +21,15 @@ async def read_answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
         found = re.search(rb"Content-Length: (\d+)", head)
         assert found
         return head, await reader.readexactly(int(found[1]))
+
+
+async def read_what_comes(reader: asyncio.StreamReader) -> bytes:
+    """Until nothing more comes, or the other side has hung up."""
+    come = b""
+    with suppress(TimeoutError, ConnectionError):
+        while piece := await asyncio.wait_for(reader.read(65_536), 0.2):
+            come += piece
+    return come
 
 
 async def test_whole_and_in_pieces_a_request_gets_the_same_answer(open_site: Open):
@@ -118,3 +128,56 @@ async def test_a_reply_that_cannot_be_written_is_a_bug_told_to_the_caller_and_th
     writer.write(make_request(b"next"))
     assert (await read_answer(reader))[0].startswith(b"HTTP/1.1 201 ")
     writer.close()
+
+
+async def test_a_head_that_was_seen_before_is_read_as_it_was_the_first_time(open_site: Open):
+    """Every pair of requests on one connection, after a first with the head that is remembered."""
+    party = Party()
+    site = await open_site(party)
+    usual = make_request(b"usual", more="X-Name: one\r\n")
+    others = [
+        make_request(b"a longer body of the usual head", more="X-Name: one\r\n"),
+        make_request(b"", more="X-Name: one\r\n"),
+        make_request(b"other", more="X-Name: two\r\n"),
+        make_request(b"spelt", more="X-Name: one\r\n").replace(b"Content-Length", b"content-length"),
+        make_request(b"nought", more="X-Name: one\r\n").replace(b"Length: 6", b"Length: 06"),
+        make_request(b"plus", more="X-Name: one\r\n").replace(b"Length: 4", b"Length: +4"),
+        make_request(b"twice", more="X-Name: one\r\nContent-Length: 5\r\n"),
+        make_request(b"5\r\nchunk\r\n0\r\n\r\n", more="X-Name: one\r\nTransfer-Encoding: chunked\r\n"),
+        make_request(b"folded", more="X-Name: one\r\n").replace(b"Length: 6\r\n", b"Length: 6\r\n 0\r\n"),
+        make_request(b"too short", more="X-Name: one\r\n").replace(b"Length: 9", b"Length: 4"),
+    ]
+    for other in others:
+        answers = []
+        for before in ((), (usual,), (usual, usual)):
+            reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+            answer = b""
+            for request in (*before, other, usual):
+                writer.write(request)
+                answer += await read_what_comes(reader)
+            writer.close()
+            heads = [line.split(b"\r\n", 1)[0] for line in answer.split(b"HTTP/1.1 ")[1:]]
+            answers.append(heads[len(before) :])
+        assert answers[0], other
+        assert [len(each) for each in answers] == [len(answers[0])] * 3, other
+        assert [[head[:1] for head in each] for each in answers] == [[head[:1] for head in answers[0]]] * 3, other
+    bodies = {call.body for call in party.calls}
+    assert {b"usual", b"a longer body of the usual head", b"other", b"spelt", b"nought"} <= bodies
+    assert not {b"plus", b"twice", b"folded", b"too short"} & bodies
+
+
+async def test_a_body_in_pieces_does_not_shift_the_requests_behind_it(open_site: Open):
+    party = Party()
+    site = await open_site(party)
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    sent = []
+    for number in range(60):
+        request = make_request(b"body %d " % number + b"x" * number)
+        sent.append(request.partition(b"\r\n\r\n")[2])
+        cut = len(request) - 1 - number % 9 if number % 3 else len(request)
+        for piece in (request[:cut], request[cut:]):
+            writer.write(piece)
+            await asyncio.sleep(0.002)
+        assert (await read_answer(reader))[0].startswith(b"HTTP/1.1 201 ")
+    writer.close()
+    assert [call.body for call in party.calls] == sent

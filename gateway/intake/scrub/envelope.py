@@ -40,7 +40,7 @@ class Scrub:
 
         The content digest stays that of the bytes as they were sent, so that the same push again is a duplicate.
         """
-        if _is_flat(envelope.media_type) and _is_clean(envelope.raw) and not may_hold_secret(_list_texts(envelope)):
+        if _is_flat(envelope.media_type) and _is_clean(envelope.raw + _list_texts(envelope)):
             return envelope, {}
         removal = Removal()
         try:
@@ -80,9 +80,9 @@ class Scrub:
 
 
 def _list_texts(envelope: Envelope) -> bytes:
-    """All that is told beside the raw bytes."""
+    """All that is told beside the raw bytes, as lines."""
     thread = envelope.thread.key if envelope.thread else ""
-    return "\n".join((envelope.source_key, thread, *envelope.hints.values())).encode("utf-8", "surrogatepass")
+    return "\n".join(("", envelope.source_key, thread, *envelope.hints.values())).encode("utf-8", "surrogatepass")
 
 
 def _is_flat(media_type: str) -> bool:
