@@ -61,12 +61,15 @@ class Pool:
 
     async def close(self, patience_s: float) -> None:
         """Waits so long for those that are used, then cuts them off."""
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             async with asyncio.timeout(patience_s):
                 for _ in range(self._limit):
                     await self._places.acquire()
+                for connection, _ in self._idle:
+                    await connection.close()
         for connection in [*self._used, *(connection for connection, _ in self._idle)]:
-            connection.terminate()
+            if not connection.is_closed():
+                connection.terminate()
         self._idle.clear()
 
     def _find_idle(self) -> "Connection | None":
