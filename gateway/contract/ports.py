@@ -163,8 +163,11 @@ class SourceNumber:
 class Numbers(Protocol):
     """The source numbers what it sends, one by one, so that what never came is seen: a number missing between others.
 
-    `find_number` is pure and fast and reads nothing but the source key; None: this one has no number.
+    `find_number` is pure and fast and reads nothing but the source key; None: this one has no number. `counts` is False
+    where the settings say that none has: then nobody opens what came to ask.
     """
+
+    counts: bool
 
     def find_number(self, source_key: str) -> SourceNumber | None: ...
 
