@@ -2,16 +2,16 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from config.settings import AttachmentSettings
 from gateway.contract.complaint import AttachmentRef, Note
 from gateway.contract.draft import Attachment, Collected, Draft
 from gateway.contract.file_name import clean_name
 from gateway.contract.file_type import clean_declared, tell_type
+from gateway.contract.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Listed:
     """`left_out`: how many came beyond the number that is listed; they stay in their envelopes."""
 

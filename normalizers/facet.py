@@ -1,11 +1,11 @@
 """From words to a class of one facet of JR/T 0169-2018: a suggestion with its evidence, for a person to confirm."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 from config.codes import CodeTable
 from gateway.contract.complaint import Code
+from gateway.contract.value import value
 from normalizers.lexicon import Lexicon
 from normalizers.speakers import keep_customer
 from normalizers.text import Folded
@@ -20,7 +20,7 @@ _Weighed = dict[str, tuple[float, int, int]]
 """Key of a class -> weight of its words, start and end of the longest of them."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Hints:
     """The words of the code table in a customer's words, found once for all facets."""
 

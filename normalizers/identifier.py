@@ -41,7 +41,7 @@ class Identifier:
     own: bool = True
 
 
-_RUN = re.compile(r"(?<![0-9A-Za-z.])[+(]{0,2}\d(?:[ \-.()\u2013]{0,2}\d){6,27}[Xx]?(?![0-9A-Za-z])")
+_RUN = re.compile(r"(?=[+(\d])(?<![0-9A-Za-z.])[+(]{0,2}\d(?:[ \-.()\u2013]{0,2}\d){6,27}[Xx]?(?![0-9A-Za-z])")
 _GROUP = re.compile(r"\d+[Xx]?")
 _SPOKEN_RUN = re.compile(rf"[{DIGITS}\d](?:[ ,，、]?[{DIGITS}\d]){{6,27}}")
 _SPOKEN = re.compile(rf"[{DIGITS}]")
@@ -73,6 +73,7 @@ _PROVINCES = frozenset(
     for first, last in ((11, 15), (21, 23), (31, 37), (41, 46), (50, 54), (61, 65), (71, 71), (81, 83), (91, 91))
     for code in range(first, last + 1)
 )
+_NOT_DIALLED = re.compile(r"[^\d+]")
 _MOBILE = re.compile(r"(?:(?:\+|00)?86)?(1[3-9]\d{9})")
 _LANDLINE = re.compile(r"(?:(?:\+|00)86)?(0?(?:10|2\d)[2-9]\d{7}|0?[3-9]\d{2}[2-9]\d{6,7})")
 # How people break a mobile number when they write it.
@@ -113,7 +114,7 @@ def read_phone(text: str) -> str:
     """A telephone as it stands in a form field or call record -> mainland digits or E.164; what is neither stays as
     its digits, empty if there are none. Nothing a customer typed as the way to reach them is thrown away.
     """
-    number = re.sub(r"[^\d+]", "", spell_out(plain(text)))
+    number = _NOT_DIALLED.sub("", spell_out(plain(text)))
     mainland = _read_mainland(number, strict=False)
     if mainland:
         return mainland
@@ -269,19 +270,20 @@ def _read_birth(number: str) -> date | None:
 
 
 def _find_lettered(text: str) -> Iterator[Identifier]:
-    if not text.isascii() or _HAS_LETTERED.search(text):
-        for match in _LETTERED.finditer(text):
-            number = match[0].upper()
-            start, end = match.span()
-            own = _is_own(text, start)
-            if len(number) == 18 and uscc.is_valid(number):
-                yield Identifier(IdentifierKind.USCC, number, True, start, end, own)
-            elif re.fullmatch(r"[A-Z]{1,2}\d{7,10}", number):
-                label = _find_label(text, start)
-                if label == "permit" and number[0] in "HMC":
-                    yield Identifier(IdentifierKind.TRAVEL_PERMIT, number, True, start, end, own)
-                elif label == "passport" and len(number) <= 10:
-                    yield Identifier(IdentifierKind.PASSPORT, number, True, start, end, own)
+    if not _SIX_DIGITS.search(text):
+        return
+    for match in _LETTERED.finditer(text):
+        number = match[0].upper()
+        start, end = match.span()
+        own = _is_own(text, start)
+        if len(number) == 18 and uscc.is_valid(number):
+            yield Identifier(IdentifierKind.USCC, number, True, start, end, own)
+        elif re.fullmatch(r"[A-Z]{1,2}\d{7,10}", number):
+            label = _find_label(text, start)
+            if label == "permit" and number[0] in "HMC":
+                yield Identifier(IdentifierKind.TRAVEL_PERMIT, number, True, start, end, own)
+            elif label == "passport" and len(number) <= 10:
+                yield Identifier(IdentifierKind.PASSPORT, number, True, start, end, own)
     for match in _HK_ID.finditer(text):
         number = re.sub(r"[^A-Z0-9]", "", match[0])
         yield Identifier(
@@ -289,7 +291,8 @@ def _find_lettered(text: str) -> Iterator[Identifier]:
         )
 
 
-_HAS_LETTERED = re.compile(r"\d{6}")
+_SIX_DIGITS = re.compile(r"\d{6}")
+"""All of these numbers have so many in a row."""
 
 
 def _is_hk_id(number: str) -> bool:

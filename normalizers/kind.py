@@ -41,13 +41,12 @@ class KindRules:
 
     def __init__(self, tables: KindTables) -> None:
         model = read_model(tables.model)
-        self._notions: dict[int, tuple[str, ...]] = {}
         notions: dict[str, tuple[str, ...]] = {}
         for notion, words in tables.cues.items():
             for word in words:
                 notions[word] = (*notions.get(word, ()), notion)
         self._lexicon = Lexicon({**dict.fromkeys(notions), **dict.fromkeys(model.words)})
-        self._notions = {number: notions[word] for number, word in enumerate(self._lexicon.words) if word in notions}
+        self._notions = [notions.get(word, ()) for word in self._lexicon.words]
         self._scorer = Scorer(model, self._lexicon.words)
 
     def choose(self, text: str) -> Kind:
@@ -68,13 +67,14 @@ class KindRules:
     def _list_cues(self, words: str, scan: Scan) -> set[str]:
         size = len(scan.folded.text)
         cues = {f"length:{sum(size >= limit for limit in _LENGTHS)}"}
-        for number, start, end in scan.hits:
-            for notion in self._notions.get(number, ()):
-                cues.add(notion)
-                if start < _EDGE:
-                    cues.add(f"opens:{notion}")
-                if end > size - _EDGE:
-                    cues.add(f"closes:{notion}")
+        table = self._notions
+        # Most hits are words of the model alone.
+        for notions, start, end in [(table[number], start, end) for number, start, end in scan.hits if table[number]]:
+            cues.update(notions)
+            if start < _EDGE:
+                cues.update([f"opens:{notion}" for notion in notions])
+            if end > size - _EDGE:
+                cues.update([f"closes:{notion}" for notion in notions])
         questions = words.count("?") + words.count("？")
         if questions:
             cues.add("question")

@@ -8,10 +8,10 @@ between word boundaries, punctuation counting as a space; a trailing `*` marks a
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from ahocorasick_rs import AhoCorasick
 
+from gateway.contract.value import value
 from normalizers.text import Folded, fold
 
 Hit = tuple[int, int, int]
@@ -23,7 +23,7 @@ _NUMBER = re.compile("[0-9]{4}")
 _LETTERS = re.compile(f"[^\\W\\d_{_GLUED}]{{2}}")
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Scan:
     """Hits in the order of their places. `folded` is compact and leads back to the text."""
 

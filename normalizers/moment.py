@@ -73,9 +73,8 @@ _WORDS = {
     "ten": 10,
 }
 _GATE = re.compile(r"[年月日号天周前昨今刚点晚夜晨午]|礼拜|星期|头先|\d{4}[-/.]")
-_ENGLISH_GATE = re.compile(
-    r"day|ago|last|this|(?:19|20)\d\d|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|night", re.IGNORECASE
-)
+_ENGLISH_GATE = re.compile(r"day|ago|last|this|19\d\d|20\d\d|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|night")
+"""In casefolded text: alternatives that each begin with a letter of its own are looked for in one go, in any case they are not."""
 _FUTURE = re.compile(r"\s?(?:之?前(?!往|台|面)|以前|内|到期|截止|为止)")
 
 Found = tuple[datetime, Precision, int, int]
@@ -93,22 +92,28 @@ def find_moment(text: str, original: str, at: datetime) -> Moment | None:
 
 
 def _search(text: str, at: datetime) -> Iterator[Found]:
-    readers: list[tuple[re.Pattern[str], Callable[[re.Match[str], datetime], tuple[datetime, Precision] | None]]] = []
     if _GATE.search(text):
-        readers.append((_CHINESE, _read_chinese))
-    if _ENGLISH_GATE.search(text):
-        readers.append((_ENGLISH, _read_english))
-    for pattern, read in readers:
-        for match in pattern.finditer(text):
-            try:
-                found = read(match, at)
-                if found is None:
-                    continue
-                value, precision, end = _add_time(text, match, *found, at)
-            except (ValueError, OverflowError):
-                continue  # 2月30日, 25点
-            if value <= at and not _FUTURE.match(text, end):
-                yield value, precision, match.start(), end
+        yield from _read_all(_CHINESE, _read_chinese, text, at)
+    if _ENGLISH_GATE.search(text.casefold()):
+        yield from _read_all(_ENGLISH, _read_english, text, at)
+
+
+def _read_all(
+    pattern: re.Pattern[str],
+    read: Callable[[re.Match[str], datetime], tuple[datetime, Precision] | None],
+    text: str,
+    at: datetime,
+) -> Iterator[Found]:
+    for match in pattern.finditer(text):
+        try:
+            found = read(match, at)
+            if found is None:
+                continue
+            value, precision, end = _add_time(text, match, *found, at)
+        except (ValueError, OverflowError):
+            continue  # 2月30日, 25点
+        if value <= at and not _FUTURE.match(text, end):
+            yield value, precision, match.start(), end
 
 
 def _read_chinese(match: re.Match[str], at: datetime) -> tuple[datetime, Precision] | None:

@@ -55,15 +55,15 @@ _COUNTED = re.compile(
 )
 # 一块玻璃, 两块牌子: a piece of something.
 _THING = re.compile(r"[一-鿿](?<![钱多的都也了左没就到是我你他吧])")
-_GATE = re.compile(
-    r"[元块万千百亿¥￥$€£蚊币金镑铢刀圆]|RMB|CNY|USD|HKD|EUR|GBP|MOP|TWD|JPY|AUD|dollar|yuan|pound|euro|\dk|\dw",
-    re.IGNORECASE,
-)
+# Looking for one of some characters is ten times as fast as looking for words in any case.
+_SIGN = re.compile("[元块万千百亿¥￥$€£蚊币金镑铢刀圆]")
+_LATIN = re.compile("[A-Za-z]")
+_CODE = re.compile(r"RMB|CNY|USD|HKD|EUR|GBP|MOP|TWD|JPY|AUD|dollar|yuan|pound|euro|\dk|\dw", re.IGNORECASE)
 
 
 def find_amounts(text: str, original: str) -> tuple[Amount, ...]:
     """`text` as `normalizers.text.plain` gives it, `original` of the same length. Each amount once, in order; at most 50."""
-    if not _GATE.search(text):
+    if not (_SIGN.search(text) or (_LATIN.search(text) and _CODE.search(text))):
         return ()
     amounts: dict[tuple[str, str], Amount] = {}
     for match in _NUMBER.finditer(text):

@@ -28,6 +28,7 @@ from gateway.contract.complaint import (
     Turn,
 )
 from gateway.contract.draft import Draft
+from gateway.contract.value import value
 from gateway.contract.verdict import Verdict
 from normalizers import business_code, channel_code, kind, reason_code
 from normalizers.accused import find_accused
@@ -48,9 +49,10 @@ from normalizers.text import clean, fold, plain
 ACKNOWLEDGE = timedelta(hours=24)
 """No rule fixes hours for an acknowledgement; this is the house's own promise."""
 _LINE_LENGTH = 200
+_UNJUDGED = Verdict(made_by="none")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Reading:
     """What the machine knows of the matter. `received_at`, `source_key` and `thread_key` are those of its first envelope;
     `authenticity` and `envelope_sha256` those of the envelope that is being read.
@@ -151,7 +153,7 @@ def normalize(drafts: Sequence[Draft], reading: Reading, tables: Tables) -> Comp
             business=business_code.classify(hints),
             reason=reason_code.classify(hints),
         ),
-        verdict=Verdict(made_by="none"),
+        verdict=_UNJUDGED,
         transferred_by=next((draft.transferred_by for draft in drafts if draft.transferred_by), None),
         due=_set_due(reading, tables),
         authenticity=reading.authenticity,

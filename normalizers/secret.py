@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from ahocorasick_rs import AhoCorasick, BytesAhoCorasick, Implementation, MatchKind
 
+from gateway.contract.value import value
 from normalizers import secret_pattern as pattern
 from normalizers.text import Folded, fold, plain
 
@@ -95,7 +96,7 @@ def may_hold_secret(data: bytes) -> bool:
     return bool(_SCAN.find_matches_as_indexes(data.lower()))
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Redacted:
     """`kinds`: one of KINDS for each value removed."""
 

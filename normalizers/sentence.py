@@ -42,7 +42,7 @@ def find_request(text: str, original: str) -> str:
     for match in _WANTS.finditer(text):
         if match.start() < end:
             continue
-        start = max((text.rfind(mark, 0, match.start()) for mark in "。！？!?；;\n"), default=-1) + 1
+        start = max([text.rfind(mark, 0, match.start()) for mark in "。！？!?；;\n"]) + 1
         sentence = _SENTENCE.match(text, start)
         if sentence is None or sentence.end() <= match.start():
             continue

@@ -19,6 +19,8 @@ _INVISIBLE = re.compile(
 )
 _JOINERS = re.compile("(?<![\u2190-\u2bff\u3030-\u3299\ufe0f\U0001f000-\U0001faff])[\u200d\ufe0f]")
 _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_ODD = re.compile(f"[\r\u200d\ufe0f\x0b\x0c\x85\u2028\u2029{_INVISIBLE.pattern[1:-1]}]")
+"""Anything of the three above; most texts hold none."""
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 # Same word, other character; the character dictionary leaves these as they are.
@@ -30,9 +32,9 @@ _TABLE_LIMIT = 40_000
 
 def clean(text: str) -> str:
     """What is kept as narrative: NFC, `\\n` line ends, nothing invisible, at most one blank line in a row."""
-    text = _LINE_ENDS.sub("\n", text)
-    text = _INVISIBLE.sub("", text)
-    if "\u200d" in text or "\ufe0f" in text:
+    if _ODD.search(text):
+        text = _LINE_ENDS.sub("\n", text)
+        text = _INVISIBLE.sub("", text)
         text = _JOINERS.sub("", text)
     if not unicodedata.is_normalized("NFC", text):
         text = unicodedata.normalize("NFC", text)

@@ -60,6 +60,7 @@ class Hotline:
         self._clock = house.clock
         self._status_url = f"{house.public_url}/r/"
         self._call_numbers = re.compile(settings.call_numbers) if settings.call_numbers else None
+        self.counts = self._call_numbers is not None
         self._success = _SUCCESS[settings.reply_style]
         numbers = (re.sub(r"\D", "", number) for number in (house.bank_hotline, *settings.own_numbers))
         self._context = Context(

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from gateway.contract.complaint import Kind, Role, Transfer, Turn
+from gateway.contract.value import value
 
 
 class AddressKind(StrEnum):
@@ -55,7 +56,7 @@ class Scanned:
     result: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Draft:
     """All fields are optional: a channel gives what it has.
 

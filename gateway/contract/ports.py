@@ -34,6 +34,7 @@ from gateway.contract.envelope import Accepted, Envelope
 from gateway.contract.errors import AdapterError, Misconfigured
 from gateway.contract.progress import Ask
 from gateway.contract.receipt import Receipt
+from gateway.contract.value import value
 from gateway.contract.verdict import Level
 
 
@@ -164,8 +165,11 @@ class SourceNumber:
 class Numbers(Protocol):
     """The source numbers what it sends, one by one, so that what never came is seen: a number missing between others.
 
-    `find_number` is pure and fast and reads nothing but the source key; None: this one has no number.
+    `find_number` is pure and fast and reads nothing but the source key; None: this one has no number. `counts` is False
+    where the settings say that none has: then nobody opens what came to ask.
     """
+
+    counts: bool
 
     def find_number(self, source_key: str) -> SourceNumber | None: ...
 
@@ -276,7 +280,7 @@ class Event(StrEnum):
     REREAD = "reread"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Change:
     """Enough of a new complaint version to plan the deliveries it needs. `attachments` are those that may be handed on now:
     not what is over the limits, infected, or not scanned yet where a scanner is on (it comes with a later version).
@@ -322,7 +326,7 @@ class Delivery:
         return Complaint.model_validate_json(self.document)
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Delivered:
     """`ticket` where this step learnt the system's number, `reference` what proves the step (an id, a URL)."""
 

@@ -4,7 +4,7 @@ in the gateway, in worker processes, in a dry run and in a replay.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from gateway.contract.ports import BringsNews, Channel, Event, House, News
 from gateway.contract.receipt import Receipt
 from gateway.contract.scanned import SCANNED, read_scanned
 from gateway.contract.signing import derive_key
+from gateway.contract.value import value
 from gateway.contract.verdict import Level
 from gateway.stages.search import list_ways
 from gateway.states import EnvelopeState
@@ -37,7 +38,7 @@ from normalizers.secret import remove_secrets
 _RANK = {Level.NORMAL: 0, Level.HIGH: 1, Level.CRITICAL: 2}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Read:
     """A complaint version ready to be committed. `raised`: more urgent than the version before (or urgent at all, for
     the first). `acknowledge`: where the receipt must be sent, if the channel could not say it itself.
@@ -190,13 +191,11 @@ class Reader:
             language=complaint.language,
             rules=self.rules,
         )
-        groups = tuple(dict.fromkeys((*complaint.complainant.groups, *judgement.groups)))
-        return complaint.model_copy(
-            update={
-                "verdict": judgement.verdict,
-                "complainant": complaint.complainant.model_copy(update={"groups": groups}),
-            }
-        )
+        changes: dict[str, object] = {"verdict": judgement.verdict}
+        if judgement.groups:
+            groups = tuple(dict.fromkeys((*complaint.complainant.groups, *judgement.groups)))
+            changes["complainant"] = complaint.complainant.model_copy(update={"groups": groups})
+        return complaint.model_copy(update=changes)
 
     def _read_news(self, envelope: Envelope) -> News | None:
         channel = self._channels.get(envelope.channel)

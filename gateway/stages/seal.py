@@ -50,7 +50,7 @@ class Sealer:
         numbering = {
             name: partial(_find_number, name, channel)
             for name, channel in (channels or {}).items()
-            if isinstance(channel, Numbers)
+            if isinstance(channel, Numbers) and channel.counts
         }
         self._how = Sealing(signer, Days(timezone), numbering)
         self._monotonic = monotonic

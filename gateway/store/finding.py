@@ -21,6 +21,16 @@ _KNOWN = Statement(
     select(marks.c.mark, marks.c.number).where(is_in(marks.c.mark, "marks"), marks.c.month == bindparam("month")),
     ("marks", "month"),
 )
+_NOTED = Statement(
+    select(marks.c.mark, marks.c.number).where(
+        is_in(marks.c.mark, "marks"),
+        marks.c.month == bindparam("month"),
+        # Somebody may have complained a thousand times: only what is noted now is of interest, and its numbers are near
+        # each other.
+        marks.c.number.between(bindparam("first"), bindparam("last")),
+    ),
+    ("marks", "month", "first", "last"),
+)
 _KEEP = insert_into(marks)
 _DROP = Statement(delete(marks).where(marks.c.month == bindparam("month")), ("month",))
 _COMPLAINTS = Statement(
@@ -42,7 +52,9 @@ def note_marks(vault: Vault, named: Sequence[tuple[int, Sequence[str]]], now: Mi
     wanted: dict[tuple[bytes, int], None] = {
         (_mark(vault, value), number): None for number, values in named for value in values
     }
-    known = {(row[0], row[1]) for row in (yield from ask_for(_KNOWN, list({mark for mark, _ in wanted}), month))}
+    numbers = [number for _, number in wanted] or [0]
+    values = list({mark for mark, _ in wanted})
+    known = {(row[0], row[1]) for row in (yield from ask_for(_NOTED, values, month, min(numbers), max(numbers)))}
     rows: list[Row] = [(month, mark, number) for mark, number in wanted if (mark, number) not in known]
     yield from put(_KEEP, sorted(rows))
 

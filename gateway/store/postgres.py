@@ -71,7 +71,7 @@ class PostgresEngine:
 
     async def open(self) -> None:
         """Raises StoreUnavailable; SchemaMismatch, one of its kind, if the database is of another version."""
-        await self._server.open()
+        self._server.open()
         try:
             await self._server.transact("open", _check)
             self.numbering = Numbering(await self.read(read_secret))

@@ -9,9 +9,9 @@ import asyncio
 import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
@@ -20,9 +20,9 @@ from config.secret import Secret
 from gateway.ops.killpoints import point
 from gateway.ops.logs import log
 from gateway.store.port import StoreAway, StoreUnavailable
+from gateway.store.postgres_pool import Connection, Pool
 
 T = TypeVar("T")
-Connection: TypeAlias = "asyncpg.Connection[Any]"
 
 CONNECT_S = 5.0
 STATEMENT_S = 30.0
@@ -197,12 +197,6 @@ class _Gate:
             self._failures, self._closed_until = 0, 0.0
 
 
-class _Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg publishes no types
-    def get_reset_query(self) -> str:
-        """Nothing but transactions happens here, so there is nothing to reset: a round trip saved per transaction."""
-        return ""
-
-
 class Transaction:
     """Begun when the first statement needs it: a last statement that is also the only one commits by itself."""
 
@@ -251,31 +245,27 @@ class Server:
     def __init__(self, address: Address, *, accepting: int, others: int) -> None:
         self._address = address
         self._limits = {"accept": accepting, "others": others}
-        self._pools: dict[str, asyncpg.Pool[Any]] = {}
+        self._pools: dict[str, Pool] = {}
         self._gate = _Gate()
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Connects to nothing yet."""
-        for name, limit in self._limits.items():
-            pool = asyncpg.create_pool(
-                min_size=0,
-                max_size=limit,
-                max_inactive_connection_lifetime=300,
-                connection_class=_Connection,
-                init=_insist_on_durability,
-                **_options(self._address, patient=False),
-            )
-            self._pools[name] = await pool
+        self._pools = {name: Pool(self._connect, limit) for name, limit in self._limits.items()}
 
     async def close(self) -> None:
         """Waits a little for transactions under way, then cuts them off."""
         pools, self._pools = self._pools, {}
         for pool in pools.values():
-            try:
-                async with asyncio.timeout(WAIT_S):
-                    await pool.close()
-            except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                pool.terminate()
+            await pool.close(WAIT_S)
+
+    async def _connect(self) -> Connection:
+        connection = await connect(self._address)
+        try:
+            await _insist_on_durability(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
 
     async def transact(
         self,
@@ -331,20 +321,20 @@ class Server:
             yield connection
         except BaseException as error:
             if not isinstance(error, Exception):
-                _cut(connection)  # cancelled in the middle of something
+                connection.terminate()  # cancelled in the middle of something
             elif is_away(error):
                 # A connection that failed is not trusted again.
-                _cut(connection)
+                connection.terminate()
                 raise ServerAway(say_away(error)) from None
             raise
         finally:
-            await self._give_back(pool, connection)
+            pool.give_back(connection)
 
-    async def _take(self, pool: "asyncpg.Pool[Any]") -> Connection:
+    async def _take(self, pool: Pool) -> Connection:
         try:
-            connection: Connection = await pool.acquire(timeout=WAIT_S)
+            connection = await pool.take(WAIT_S)
         except Exception as error:
-            if isinstance(error, TimeoutError) and pool.get_size() >= pool.get_max_size():
+            if isinstance(error, TimeoutError) and pool.is_used_up:
                 raise StoreUnavailable("all connections to the database are in use", after_s=1) from None
             if not is_away(error):
                 raise
@@ -352,19 +342,6 @@ class Server:
             raise ServerAway(say_away(error)) from None
         self._gate.note_success()
         return connection
-
-    async def _give_back(self, pool: "asyncpg.Pool[Any]", connection: Connection) -> None:
-        try:
-            await pool.release(connection)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            # What the transaction did is known already; only the connection is lost.
-            _cut(connection)
-
-
-def _cut(connection: Connection) -> None:
-    # One that ended by itself has left the pool, which then refuses to hear of it.
-    with suppress(asyncpg.InterfaceError):
-        connection.terminate()
 
 
 async def _insist_on_durability(connection: Connection) -> None:

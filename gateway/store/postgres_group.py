@@ -28,8 +28,8 @@ class _Job:
     def __init__(self, call: Call, tell: Tell) -> None:
         self.call = call
         self.tell = tell
-        self.size = sum(len(envelope.raw) for envelope in call.envelopes)
-        self.outcome: Told = StoreUnavailable("the store was stopped")
+        self.size = sum([len(envelope.raw) for envelope in call.envelopes])
+        self.outcome: Told | None = None
 
 
 class Keep(Protocol):
@@ -129,7 +129,7 @@ class GroupCommit:
             for job in group:
                 self._accepting -= 1
                 try:
-                    job.tell(job.outcome)
+                    job.tell(StoreUnavailable("the store was stopped") if job.outcome is None else job.outcome)
                 except Exception:  # a bug of one caller's must not leave the others waiting
                     log.exception("store.told_in_vain", kind="accept")
 

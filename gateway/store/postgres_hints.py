@@ -11,7 +11,8 @@ from collections.abc import Callable
 from config.secret import Secret
 from gateway.ops.logs import log
 from gateway.ops.time import pause
-from gateway.store.postgres_connection import LONGEST_PAUSE_S, Connection, connect, find_address, is_away, say_away
+from gateway.store.postgres_connection import LONGEST_PAUSE_S, connect, find_address, is_away, say_away
+from gateway.store.postgres_pool import Connection
 
 CHANNEL = "huiyin_work"
 QUIET_S = 0.02

@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from config.secret import Secret
 from gateway.contract.clock import Millis
 from gateway.store import migrate as steps
-from gateway.store import postgres_connection as postgres
+from gateway.store import postgres_pool as postgres
 from gateway.store.months import FIND_MISSING, make_partition, months_from, name_partitions
 from gateway.store.port import SchemaMismatch, StoreUnavailable
 from gateway.store.postgres_connection import Address, connect, explain_absence, find_address, is_away, say_away

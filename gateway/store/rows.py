@@ -9,6 +9,7 @@ from gateway.contract.complaint import Kind
 from gateway.contract.envelope import Envelope
 from gateway.contract.ports import Event, News
 from gateway.contract.receipt import Receipt
+from gateway.contract.value import value
 from gateway.contract.verdict import Level
 from gateway.states import DutyState, EnvelopeState
 
@@ -23,7 +24,7 @@ class Lender:
     hints: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class InboxItem:
     """A claimed envelope. `claim` is the generation: a later claim makes this one powerless. `attempts` counts the
     claims, this one included.
@@ -62,7 +63,7 @@ class Target(StrEnum):
     SCAN = "scan"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class NewDuty:
     """A duty born with a complaint version. `step` is the system's step name, the notice's purpose, or what to do with
     an attachment.
@@ -81,7 +82,7 @@ class NewDuty:
     due_ms: Millis
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Registered:
     """One claimed inbox item turned into a complaint version. Committed as a whole or not at all.
 
@@ -103,7 +104,7 @@ class Registered:
     found_by: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Moved:
     """One claimed inbox item that becomes no complaint now: set aside, dismissed, or given back for later.
 
@@ -119,7 +120,7 @@ class Moved:
     news: News | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Duty:
     """A claimed outbox row, with all that carrying it out needs. `document` is the complaint of `version` as JSON.
 
@@ -146,7 +147,7 @@ class Duty:
     document: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Settled:
     """The outcome of one claimed duty. `state` WAITING means later: tried again from `due_ms`.
 

@@ -3,7 +3,7 @@
 Times are integer milliseconds UTC, ids UUIDv7 as 32 hex digits (they grow, so new rows sit together on the last pages).
 What customers said (`envelopes`, `complaint_versions`) is apart from what moves (`inbox`, `duties`): a move rewrites a
 short row, never the raw bytes. On PostgreSQL it lies in a partition per month (see months.py), and nothing else does:
-what has to be known for ever, such as a source key, stands in the other tables.
+what has to be known for ever, such as a source key, stands in the other tables. It is sealed, so not compressed there.
 
 Every index over something that moves is partial and holds unfinished rows only, so its size follows the work in hand and
 not the years of history. The exception is the source key, which has to be unique for ever.

@@ -9,9 +9,9 @@ added as its own words; words of life and safety (`floor` 0) are lowered only wh
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from gateway.contract.complaint import Speaker, Turn
+from gateway.contract.value import value
 from gateway.contract.verdict import Evidence, Level, Priority, Signal, Verdict
 from gateway.triage.rules import Rules
 from gateway.triage.signals import Found, Span, find_signals
@@ -24,10 +24,10 @@ JUDGED = 20_000
 _ORDER = {priority: rank for rank, priority in enumerate((Priority.P0, Priority.P1, Priority.P2, Priority.INFO))}
 """The strongest signal is shown first."""
 _BREAK = re.compile(r"[\s，,。.！!？?；;…、：:]+")
-_CHINESE = re.compile("[\u3400-\u9fff]")
+_CHINESE = re.compile("[\u3400-\u9fff]+")
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Judgement:
     """`groups`: the vulnerable or professional groups of the writer or the person concerned, e.g. `elderly`."""
 
@@ -35,7 +35,7 @@ class Judgement:
     groups: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class _Part:
     """A stretch of the customer's words: where it stands in the judged text, and where in the complaint."""
 
@@ -101,7 +101,7 @@ def _cut(words: str) -> list[tuple[int, str]]:
 
 def _pick_scorer(found: Found, rules: Rules) -> Scorer:
     text = found.scan.folded.text[:500]
-    return rules.scorers["chinese" if 5 * len(_CHINESE.findall(text)) >= len(text) else "spaced"]
+    return rules.scorers["chinese" if 5 * sum(map(len, _CHINESE.findall(text))) >= len(text) else "spaced"]
 
 
 def _weigh(found: Found, rules: Rules) -> dict[str, float]:

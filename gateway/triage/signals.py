@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 
+from gateway.contract.value import value
 from gateway.triage.rules import Rules
 from normalizers.lexicon import Scan
 
@@ -22,14 +23,15 @@ _PEOPLE = re.compile(
 )
 """Twenty or more persons: by Order 2020-3 art. 29 the mark of a major complaint."""
 _DENIAL = re.compile(
-    "(?:(?<![有是])没(?:有|被|有被|人|有人|人被|有人被)?|(?<!是)不(?:是|是被|会|会被)|并(?:非|未|不是)|(?:并|从|尚)未(?:被)?|(?:唔系|冇)(?:俾人|被)?"
+    # One look at the first character spares most places.
+    "(?=[没不并从尚未唔冇niwdh])(?:(?<![有是])没(?:有|被|有被|人|有人|人被|有人被)?|(?<!是)不(?:是|是被|会|会被)|并(?:非|未|不是)|(?:并|从|尚)未(?:被)?|(?:唔系|冇)(?:俾人|被)?"
     "|not(?:been|a)?|(?:is|was|were|did|do|does|has|have)nt(?:been)?|never(?:been)?)$"
 )
 """A denial right before a hit, in compact text; 有没有 and 是不是 ask."""
 _DENIAL_LENGTH = 8
 
 
-@dataclass(frozen=True, slots=True)
+@value(kw_only=False)
 class Found:
     """Hits of one text. `cues` feed the second opinion; `spans` hold, for each signal, where its rules hit;
     `sure` are the signals that the bank's own words raised; `denied` those of which every hit is denied (没被骗).

@@ -30,6 +30,16 @@ def empty(postgres_server: PostgresServer) -> Iterator[Bench]:
     postgres_server.drop_database(name)
 
 
+@on_postgres
+async def test_no_partition_tries_to_compress_what_is_sealed(bench: Bench):
+    found = bench.query(
+        "SELECT count(*), count(*) FILTER (WHERE attstorage = 'e') FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid "
+        "WHERE relkind IN ('r', 'p') AND (relname LIKE 'envelopes%' AND attname = 'said' "
+        "OR relname LIKE 'complaint_versions%' AND attname = 'document')"
+    )
+    assert found == [(10, 10)]
+
+
 def be_newer(bench: Bench, serves: str | None) -> None:
     """As a later program's migration leaves the database."""
     bench.query("UPDATE alembic_version SET version_num = '9999'")

@@ -216,6 +216,17 @@ async def test_a_complaint_is_found_by_what_it_was_given_under(store: SqlStore, 
     assert b"13800138000" not in b"".join(bytes(row[0]) for row in bench.query("SELECT mark FROM marks"))
 
 
+async def test_what_a_supplement_repeats_is_noted_once_whoever_else_was_given_under_it(store: SqlStore, bench: Bench):
+    (first,) = await store.accept([make_envelope("a")])
+    await store.accept([make_envelope("b"), make_envelope("c", joins=first.receipt)])
+    for _ in range(2):
+        items = await store.claim_inbox(10, NOW, LEASE)
+        results = [replace(make_registered(item), found_by=("phone:13800138000",)) for item in items]
+        assert all(await store.register(results, NOW))
+    assert [each.receipt for each in await store.find(["phone:13800138000"])].count(first.receipt) == 1
+    assert bench.query("SELECT count(*) FROM marks") == [(2,)]
+
+
 async def test_marks_of_growing_keys_lie_together_and_tell_nothing(store: SqlStore):
     def mark(key: str, *, sequential: bool = True) -> bytes:
         return mark_key(store._vault, "95561", key, sequential=sequential)
