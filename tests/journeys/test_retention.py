@@ -18,6 +18,8 @@ from config.load import load
 from gateway.app import Gateway
 from gateway.roles import ALL
 from gateway.store.months import bounds
+from gateway.store.sql_store import SqlStore
+from gateway.store.vault import number_month
 from tests.journeys.test_commands import Bank
 from tests.journeys.test_complaint import post
 from tests.running import KEY, gateway, wait_for_ledger, write_config
@@ -43,6 +45,8 @@ async def live_through(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> dict[str,
     with monkeypatch.context() as then:
         then.setattr("uuid_utils.uuid7", make_old_id)
         await gateway.start()
+        assert isinstance(gateway.store, SqlStore)
+        await gateway.store._read_keys(number_month("2019-05"))
         _, told = await asyncio.to_thread(write, gateway.public_url)
         await asyncio.to_thread(wait_for_ledger, bank.data, {told["receipt"]})
         await asyncio.to_thread(wait_until, lambda: bank.query(UNFINISHED) == [(0,)])
