@@ -140,7 +140,9 @@ async def strew(store: PostgresStore) -> list[Receipt]:
     receipts: list[Receipt] = []
     now = SystemClock().now_ms()
     for back in range(MONTHS, 0, -2):
-        first, end = (int(text, 16) for text in bounds(count_back(find_month(now), back)))
+        month = count_back(find_month(now), back)
+        await store._read_keys(number_month(month))
+        first, end = (int(text, 16) for text in bounds(month))
         with patch("uuid_utils.uuid7", partial(_make_id, first, end)):
             receipts += await _accept(store, [_make_envelope() for _ in range(GROUP)])
         await _register(store)
