@@ -303,6 +303,8 @@ async def test_calls_that_never_came_are_an_alarm_until_somebody_says_why(open_b
 
 async def test_a_channel_that_cannot_tell_its_number_keeps_nothing_from_being_sealed(open_bank: OpenHouse):
     class Broken:
+        counts = True
+
         def draft(self, envelope: Envelope) -> Draft:
             raise NotImplementedError
 
