@@ -285,6 +285,14 @@ def _find_last_parts(numbers: Sequence[int]) -> Plan[dict[int, int]]:
     return found
 
 
+class _Ahead:
+    """By how much ids are put back, where they are ahead of the clock by months: as long as one distance serves, so that
+    they keep their order. Ids are the process's, and so is this.
+    """
+
+    ms = 0
+
+
 def _find_moment(fresh: Sequence[_Entry], vault: Vault, now: Millis) -> Millis:
     """A moment of the month that all their ids are of: a month is forgotten by its ids, so its key seals just these. Ids
     grow, so only the first and the last are looked at.
@@ -293,8 +301,12 @@ def _find_moment(fresh: Sequence[_Entry], vault: Vault, now: Millis) -> Millis:
     if find_key(first) == find_key(last) and vault.can_seal(last):
         return last
     # A month has turned among them; or ids are ahead, as they do not go back with a clock that had run ahead for months.
+    month = find_key(now)
+    if not month == find_key(Millis(first - _Ahead.ms)) == find_key(Millis(last - _Ahead.ms)):
+        _Ahead.ms = last - now
     for entry in fresh:
-        entry.id = f"{now:012x}{entry.id[12:]}"
+        put_back = find_time(entry.id) - _Ahead.ms
+        entry.id = f"{put_back if find_key(Millis(put_back)) == month else now:012x}{entry.id[12:]}"
     return now
 
 
