@@ -29,8 +29,9 @@ _SETTINGS = (
     "PRAGMA wal_autocheckpoint = 0",
     "PRAGMA journal_size_limit = 67108864",
 )
-_WRITER_CACHE_KIB = 65_536
-"""Holds the inner pages and the recent leaves of all indexes; key and receipt indexes are random by nature."""
+_WRITER_CACHE_KIB = 40_960
+"""Holds the inner pages and the recent leaves of all indexes: nearly all that is written lies near what was written last. A
+gateway that has a million complaints stays below 400 MB with it."""
 _READER_CACHE_KIB = 8_192
 
 _STORAGE_FAILURES = frozenset(
