@@ -1,7 +1,8 @@
 """What an accept, a claim with its registration, and a trace cost at 0 to 10 million stored complaints on PostgreSQL.
 
 The store is filled by SQL, over sixty months: every row and every index that so many complaints leave, as large as they are
-when they are sealed, though nobody sealed them. What is traced was sealed: complaints strewn among these months. Then an empty and the full database take turns, in one process through the store's port, so that what is compared is the
+when they are sealed, though nobody sealed them. What is traced was sealed: complaints strewn among these months. Then an
+empty and the full database take turns, in one process through the store's port, so that what is compared is the
 database's part and not the door's.  HUIYIN_SIZES=1000000,10000000 says how many.
 """
 
@@ -127,8 +128,8 @@ async def compare(empty: databases.Database, full: databases.Database, size: int
         for place in (0, 1) if number % 2 else (1, 0):
             took[place] = await _measure_round(stores[place], random.choices(strewn[place], k=TRACES))
         if number >= 2:  # the first are for the caches
-            for name, ratios in found.items():
-                ratios.append(took[1][name] / took[0][name])
+            for name, each in found.items():
+                each.append(took[1][name] / took[0][name])
     for store in stores:
         await store.close()
     ratios = " | ".join(f"{st.median(found[name]):.2f}" for name in found)

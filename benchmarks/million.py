@@ -17,7 +17,7 @@ from benchmarks import accept, databases, pipeline, servers
 from config.load import load
 from gateway.app import find_store_url, open_store
 from gateway.commands.opening import open_rules
-from gateway.contract.call import Call
+from gateway.contract.call import Call, Reply
 from gateway.contract.clock import Millis
 from gateway.contract.envelope import Envelope
 from gateway.contract.ports import Push
@@ -71,7 +71,10 @@ async def fill(folder: Path, size: int, database: databases.Database | None) -> 
     channel = open_channel(servers.INSTANCE, settings.channels[servers.INSTANCE], house)
     if not isinstance(channel, Push):
         raise SystemExit("the hotline takes no pushes")
-    (pattern,) = channel.receive(_call())
+    got = channel.receive(_call())
+    if isinstance(got, Reply):
+        raise SystemExit(f"the hotline took no push: {got.status}")
+    (pattern,) = got
     systems = {name: open_system(name, entry, house) for name, entry in settings.systems.items()}
     planner = Planner(systems, {}, settings.escalation)
     migrate(find_store_url(settings), settings.store.password)

@@ -14,7 +14,7 @@ CONNECTIONS = 10
 
 def main() -> int:
     group.GROUP_LIMIT = postgres_group.GROUP_LIMIT = 1
-    postgres_group.FLIGHTS = postgres.FLIGHTS = CONNECTIONS
+    postgres_group.FLIGHTS = postgres.FLIGHTS = CONNECTIONS  # type: ignore[attr-defined]  # as it is imported there
     return cli.main(sys.argv[1:])
 
 

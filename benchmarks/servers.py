@@ -117,6 +117,17 @@ def bare(cpu: str | None) -> Iterator[Server]:
         yield server
 
 
+@contextlib.contextmanager
+def plain(cpu: str | None, database: Database | None) -> Iterator[Server]:
+    """See benchmarks/plain.py."""
+    port = find_port()
+    with tempfile.TemporaryDirectory(prefix="huiyin-bench-") as folder:
+        store = database.server.url(database.name) if database else f"{folder}/plain.db"
+        command = [sys.executable, "-m", "benchmarks.plain", str(port), store]
+        with started("plain", command, port, cpu=cpu, database=database) as server:
+            yield server
+
+
 def write_config(folder: Path, database: Database | None = None) -> Path:
     """One hotline and the ledger."""
     path = folder / "bench.toml"
