@@ -19,6 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
+from config.durable import make_folder, sync_folder
 from config.load import SettingsError
 
 KEY_BYTES = 32
@@ -63,7 +64,7 @@ def read_keyring(path: Path, command: Sequence[str] = ()) -> Keyring | None:
 def make_keyring(path: Path) -> Keyring:
     """A new file with version 1; an existing one is left alone. Raises SettingsError when it cannot be made."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         make_private_file(path, write_key(1))
     except OSError as error:
         raise SettingsError(f"settings: keys.file: {path} cannot be made ({type(error).__name__})") from None
@@ -99,7 +100,7 @@ def drop_key(path: Path, version: int) -> None:
 
 
 def make_private_file(path: Path, text: str) -> None:
-    """Write a new file of mode 0600, whole or not at all; an existing one is left alone."""
+    """Write a new file of mode 0600, whole or not at all, and durable; an existing one is left alone. Raises OSError."""
     part = _write_beside(path, text)
     try:
         os.link(part, path)
@@ -107,16 +108,14 @@ def make_private_file(path: Path, text: str) -> None:
         pass
     finally:
         part.unlink()
+    # Another process may have made it, and not synced it yet.
+    sync_folder(path.parent)
 
 
 def _replace(path: Path, text: str) -> None:
     try:
         _write_beside(path, text).replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except OSError as error:
         raise SettingsError(f"settings: keys.file: {path} cannot be written ({type(error).__name__})") from None
 

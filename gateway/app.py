@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from config.durable import make_folder
 from config.keys import Keyring, make_keyring, read_keyring
 from config.load import SettingsError
 from config.settings import Rung, Settings
@@ -113,7 +114,7 @@ def open_keyring(settings: Settings) -> Keyring:
 
 
 def make_data_dir(settings: Settings) -> None:
-    Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
+    make_folder(Path(settings.data_dir))
 
 
 def open_store(settings: Settings, *, sealed: bool = False) -> Store:
@@ -168,7 +169,7 @@ def migrate_store(settings: Settings) -> str:
     url = find_store_url(settings)
     open_keyring(settings)
     if not is_postgres(url):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        make_folder(Path(url.removeprefix("sqlite:///")).parent)
     migrate(url, settings.store.password)
     return find_revision(settings) or "-"
 

@@ -56,12 +56,20 @@ def _kill_children(pid: int) -> None:
 
 class PostgresServer:
     """`durable=False` leaves out the syncs, for tests that do not end the server. `primary`: this one is its hot standby,
-    and from now on the primary's commits wait for it. `vacuum`: as a server does by itself.
+    and from now on the primary's commits wait for it. `vacuum`: as a server does by itself. `folder`: where its files lie.
     """
 
-    def __init__(self, *, durable: bool = False, vacuum: bool = False, primary: "PostgresServer | None" = None) -> None:
+    def __init__(
+        self,
+        *,
+        durable: bool = False,
+        vacuum: bool = False,
+        primary: "PostgresServer | None" = None,
+        folder: Path | None = None,
+    ) -> None:
         self._programs = find_programs()
-        self._folder = Path(tempfile.mkdtemp(prefix="huiyin-postgres-"))
+        self._folder = folder or Path(tempfile.mkdtemp(prefix="huiyin-postgres-"))
+        self._folder.mkdir(exist_ok=True)
         self._folder.chmod(0o755)
         # PostgreSQL refuses to run as root.
         names = {entry.pw_name for entry in pwd.getpwall()}

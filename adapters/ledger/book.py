@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from config.durable import make_folder
 from gateway.contract.clock import to_datetime
 from gateway.contract.complaint import Kind
 from gateway.contract.errors import AdapterError, AlreadyThere, Misconfigured
@@ -95,7 +96,7 @@ def open_book(path: Path) -> sqlite3.Connection:
     """Makes the book where there is none. Raises Misconfigured for one of another edition, sqlite3.Error for what is no
     book.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     book = sqlite3.connect(path, isolation_level=None, timeout=5)
     try:
         _prepare(book)

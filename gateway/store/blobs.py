@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from config.durable import sync_folder
 from gateway.contract.file_type import HEAD_BYTES
 from gateway.store.port import StoreUnavailable
 from gateway.store.sealed_file import KEY_BYTES, PART_BYTES, PartSealer, read_head, unseal_parts, write_head
@@ -191,13 +192,9 @@ class FileBlobs:
         os.fsync(stream.fileno())
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft.replace(place)
-        # The name is durable only when the folders are.
-        for folder in (place.parent, place.parent.parent, self._folder):
-            handle = os.open(folder, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+        # Who made a folder may not have synced it yet, so each is synced by everybody.
+        for folder in (place.parent, place.parent.parent, self._folder, self._folder.parent):
+            sync_folder(folder)
 
 
 def _sweep(incoming: Path) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import make_url
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.exc import ArgumentError
 
+from config.durable import make_folder, sync_folder
 from gateway.store.plan import Plan, Put, Row, Statement
 from gateway.store.port import StoreUnavailable
 
@@ -66,8 +67,9 @@ def find_path(url: str) -> Path:
 
 def create_file(path: Path) -> None:
     """An empty file only its owner can read, where there is none: it will hold what customers said."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    sync_folder(path.parent)
 
 
 def connect(path: Path, *, write: bool) -> sqlite3.Connection:

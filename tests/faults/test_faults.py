@@ -21,6 +21,8 @@ MORE = {
     # tests/store has all of them on both engines, without a gateway around.
     ("killed at a named point", "postgres"): range(0, len(POINTS), 3),
     ("killed at a call to the kernel", "sqlite"): range(3),
+    # With a journal and without.
+    ("power cut", "sqlite"): range(2),
 }
 SAMPLE: list[Run] = [
     (fault, engine, number)

@@ -1,0 +1,23 @@
+"""Names that outlast a power cut. A file's bytes are durable once it is synced, its name only when its folder is too
+(fsync(2)).
+"""
+
+import os
+from pathlib import Path
+
+
+def make_folder(path: Path, mode: int = 0o777) -> None:
+    """With its parents, where it is not there. Raises OSError."""
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True, mode=mode)
+    for each in missing:
+        sync_folder(each.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """What was made, renamed or removed in it stays so. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
