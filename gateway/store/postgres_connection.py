@@ -158,8 +158,9 @@ def explain_absence(error: Exception) -> StoreUnavailable:
         return StoreUnavailable(f"the database refuses this user or password ({name}); {where}")
     if isinstance(error, asyncpg.InvalidCatalogNameError):
         return StoreUnavailable(f"there is no database of the name in store.url ({name})")
-    if isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN:
-        return StoreUnavailable(f"the host in store.url is not known ({error.strerror})")
+    if isinstance(error, socket.gaierror):
+        # A container that is stopped has no name.
+        return ServerAway(f"the host in store.url is not known now ({error.strerror})")
     if isinstance(error, ValueError):
         return StoreUnavailable(f"store.url cannot be used: {error}")
     return ServerAway(say_away(error))

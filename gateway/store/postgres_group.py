@@ -1,7 +1,8 @@
 """Group commit on PostgreSQL: all callers of a turn of the event loop, and all who wait meanwhile, share a transaction.
 
 One group is under way at a time, as that measured best; a second joins it when a whole group waits, or when the first
-takes unusually long (it waits for a row that another node holds).
+takes unusually long (it waits for a row that another node holds). Under load the next group is on its way before the
+callers of the last one are told, so that the database works while the event loop tells them and reads what they send next.
 """
 
 import asyncio
@@ -16,6 +17,8 @@ from gateway.store.postgres_connection import ServerAway
 GROUP_LIMIT = 256
 """Calls in one transaction: bounds how long the first of them waits for the last."""
 GROUP_BYTES = 16 * 1024 * 1024
+ENOUGH = 32
+"""Calls that are not kept waiting for more to share their commit: what a commit costs by itself is a tenth of what they do."""
 FLIGHTS = 2
 PATIENCE_S = 0.05
 CAREFUL_GROUPS = 16
@@ -62,6 +65,7 @@ class GroupCommit:
         while self._flights or self._waiting:
             self._launch()
             await asyncio.wait(self._flights)
+        await asyncio.sleep(0)  # until the last are told
 
     def accept(self, call: Call, tell: Tell) -> None:
         if not self._open:
@@ -80,11 +84,11 @@ class GroupCommit:
             asyncio.get_running_loop().call_soon(self._end_turn, 0)
 
     def _end_turn(self, seen: int) -> None:
-        """In a turn of the loop in which nobody came: who comes in the next turn had better share the commit than wait
-        for it. A caller who was alone the last time is not kept.
+        """With enough, or in a turn of the loop in which nobody came: who comes in the next turn had better share the commit
+        than wait for it. A caller who was alone the last time is not kept.
         """
         count = len(self._waiting)
-        if not self._flights and self._last_count > 1 and seen < count < GROUP_LIMIT:
+        if not self._flights and self._last_count > 1 and seen < count < ENOUGH:
             asyncio.get_running_loop().call_soon(self._end_turn, count)
             return
         self._turn_is_marked = False
@@ -93,12 +97,10 @@ class GroupCommit:
     def _launch(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting and self._may_fly(loop.time()):
-            group = self._take_group()
             self._launched_at = loop.time()
-            flight = loop.create_task(self._fly(group), name="store.group")
+            flight = loop.create_task(self._fly(self._take_group()), name="store.group")
             self._flights.add(flight)
             flight.add_done_callback(self._land)
-            loop.call_later(PATIENCE_S, self._launch)
 
     def _may_fly(self, now: float) -> bool:
         if not self._flights:
@@ -123,15 +125,27 @@ class GroupCommit:
             self._launch_soon()
 
     async def _fly(self, group: Sequence[_Job]) -> None:
-        try:
-            await self._commit(group)
-        finally:
-            for job in group:
-                self._accepting -= 1
-                try:
-                    job.tell(StoreUnavailable("the store was stopped") if job.outcome is None else job.outcome)
-                except Exception:  # a bug of one caller's must not leave the others waiting
-                    log.exception("store.told_in_vain", kind="accept")
+        """This group, and as long as enough wait when one is committed, the next."""
+        loop = asyncio.get_running_loop()
+        while group:
+            self._launched_at = loop.time()
+            loop.call_later(PATIENCE_S, self._launch)
+            try:
+                await self._commit(group)
+            finally:
+                # In the next turn of the loop: until then the next group is on its way.
+                loop.call_soon(self._tell, group)
+            # Half of it is here already; the rest comes while these are on their way.
+            goes_on = len(self._flights) == 1 and len(self._waiting) >= ENOUGH // 2
+            group = self._take_group() if goes_on else ()
+
+    def _tell(self, group: Sequence[_Job]) -> None:
+        for job in group:
+            self._accepting -= 1
+            try:
+                job.tell(StoreUnavailable("the store was stopped") if job.outcome is None else job.outcome)
+            except Exception:  # a bug of one caller's must not leave the others waiting
+                log.exception("store.told_in_vain", kind="accept")
 
     async def _commit(self, group: Sequence[_Job]) -> None:
         hurried = False
