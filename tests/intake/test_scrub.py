@@ -129,8 +129,11 @@ def test_a_charset_without_the_characters_of_the_tag_gets_one_in_ascii() -> None
     assert scrub("驗證碼是483920".encode("big5"), "text/plain; charset=big5").decode("big5") == "驗證碼是[removed:code]"
 
 
-def test_the_address_of_a_link_keeps_its_form() -> None:
-    before, after = (f"https://x.example/我的?q={quote(words, safe=',')}&page=2#end" for words in (SAID, TAGGED))
+@pytest.mark.parametrize("codec", ["utf-8", "gb18030"])
+def test_the_address_of_a_link_keeps_its_form(codec: str) -> None:
+    before, after = (
+        f"https://x.example/我的?q={quote(words, safe=',', encoding=codec)}&page=2#end" for words in (SAID, TAGGED)
+    )
     untouched = f"100% https://x.example/%E6%88%91?n={quote('余额50.10')}&gbk=%D3%E0%B6%EE"
     raw = json.dumps({"url": before, "other": untouched}, ensure_ascii=False).encode()
     assert json.loads(scrub(raw)) == {"url": after, "other": untouched}

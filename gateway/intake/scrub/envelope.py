@@ -119,10 +119,16 @@ def _is_clean(raw: bytes) -> bool:
             return False
         if b"\\u" in raw and may_hold_secret(_unescape(raw)):
             return False
-        if b"%" in raw and may_hold_secret(unquote_to_bytes(raw.replace(b"+", b" "))):
-            return False
+        if b"%" in raw:
+            told = unquote_to_bytes(raw.replace(b"+", b" "))
+            if may_hold_secret(told) or not _is_utf8(told):
+                return False
+    return _is_utf8(raw)
+
+
+def _is_utf8(data: bytes) -> bool:
     try:
-        raw.decode()
+        data.decode()
     except UnicodeDecodeError:
         return False
     return True

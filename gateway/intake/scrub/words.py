@@ -3,8 +3,9 @@
 import base64
 import json
 import re
-from urllib.parse import quote_plus, unquote_plus
+from urllib.parse import quote_plus, unquote_to_bytes
 
+from gateway.intake.scrub.charset import scrub_charset
 from gateway.intake.scrub.json_text import scrub_json
 from gateway.intake.scrub.markup import scrub_markup
 from gateway.intake.scrub.removal import Find, Removal
@@ -35,11 +36,8 @@ def _scrub(text: str, find: Find, removal: Removal, depth: int) -> str:
 
 
 def _scrub_quoted(quoted: str, removal: Removal) -> str:
-    try:
-        told = unquote_plus(quoted, errors="strict")
-    except UnicodeDecodeError:
-        return quoted
-    scrubbed = removal.remove(told)
+    told = unquote_to_bytes(quoted.replace("+", " "))
+    scrubbed = scrub_charset(told, "", removal.remove)
     return quoted if scrubbed == told else quote_plus(scrubbed, safe=_UNQUOTED)
 
 
