@@ -14,6 +14,13 @@ def make_folder(path: Path, mode: int = 0o777) -> None:
         sync_folder(each.parent)
 
 
+def make_file(path: Path) -> None:
+    """An empty one only its owner can read, with its folder, where there is none: it will hold what customers said. Raises OSError."""
+    make_folder(path.parent)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    sync_folder(path.parent)
+
+
 def sync_folder(path: Path) -> None:
     """What was made, renamed or removed in it stays so. Raises OSError."""
     handle = os.open(path, os.O_RDONLY)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from config.durable import make_folder
+from config.durable import make_file
 from gateway.contract.clock import to_datetime
 from gateway.contract.complaint import Kind
 from gateway.contract.errors import AdapterError, AlreadyThere, Misconfigured
@@ -94,9 +94,9 @@ def name_document(receipt: str) -> str:
 
 def open_book(path: Path) -> sqlite3.Connection:
     """Makes the book where there is none. Raises Misconfigured for one of another edition, sqlite3.Error for what is no
-    book.
+    book, OSError where none can be made.
     """
-    make_folder(path.parent)
+    make_file(path)
     book = sqlite3.connect(path, isolation_level=None, timeout=5)
     try:
         _prepare(book)

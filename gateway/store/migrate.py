@@ -16,9 +16,10 @@ from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
+from config.durable import make_file
 from config.secret import Secret
 from gateway.store.port import SchemaMismatch, StoreUnavailable
-from gateway.store.sqlite_connection import create_file, find_path
+from gateway.store.sqlite_connection import find_path
 from gateway.store.tables import REVISION
 
 SCRIPTS = "gateway.store:migrations"
@@ -39,7 +40,7 @@ def migrate(url: str, password: Secret | None = None) -> None:
         return
     path = find_path(url)
     try:
-        create_file(path)
+        make_file(path)
     except OSError as error:
         raise StoreUnavailable(f"the database cannot be created: {error.strerror}") from error
     with _connect(url) as connection:

@@ -1,6 +1,5 @@
 """SQLite as the store uses it: connections with their settings, statements compiled once, Plans run synchronously."""
 
-import os
 import sqlite3
 from collections.abc import Sequence
 from functools import cache
@@ -12,7 +11,6 @@ from sqlalchemy import make_url
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.exc import ArgumentError
 
-from config.durable import make_folder, sync_folder
 from gateway.store.plan import Plan, Put, Row, Statement
 from gateway.store.port import StoreUnavailable
 
@@ -63,13 +61,6 @@ def find_path(url: str) -> Path:
     if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
         raise ValueError("the store's url is not of the form sqlite:///path")
     return Path(parsed.database)
-
-
-def create_file(path: Path) -> None:
-    """An empty file only its owner can read, where there is none: it will hold what customers said."""
-    make_folder(path.parent)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    sync_folder(path.parent)
 
 
 def connect(path: Path, *, write: bool) -> sqlite3.Connection:

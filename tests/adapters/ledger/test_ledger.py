@@ -3,6 +3,7 @@
 import csv
 import io
 import sqlite3
+import stat
 from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import replace
@@ -58,6 +59,15 @@ async def test_an_entry_holds_the_complaint_under_its_receipt_and_a_number_of_th
     assert delivered.ticket == entry.ticket == "TZ-20260101-000001"
     assert (entry.receipt, entry.kind, entry.level, entry.channel) == (RECEIPT, "complaint", "high", "95561")
     assert (await read_complaint(house)).narrative == "自助机吞卡"
+
+
+async def test_only_its_owner_can_read_the_files(ledger: Ledger, tmp_path: Path) -> None:
+    await ledger.deliver(make_delivery())
+    assert read_modes(tmp_path) == dict.fromkeys(("ledger.db", "ledger.db-wal", "ledger.db-shm"), 0o600)
+
+
+def read_modes(folder: Path) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.glob("ledger.db*")}
 
 
 def read_all(folder: Path) -> bytes:
