@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 
-def make_folder(path: Path, mode: int = 0o777) -> None:
+def make_folder(path: Path) -> None:
     """With its parents, where it is not there. Raises OSError."""
     missing = [each for each in (path, *path.parents) if not each.exists()]
-    path.mkdir(parents=True, exist_ok=True, mode=mode)
+    path.mkdir(parents=True, exist_ok=True)
     for each in missing:
         sync_folder(each.parent)
 

@@ -168,8 +168,6 @@ def migrate_store(settings: Settings) -> str:
     """Bring the database to this version; returns the revision it has now. The keyring of a new one is made with it."""
     url = find_store_url(settings)
     open_keyring(settings)
-    if not is_postgres(url):
-        make_folder(Path(url.removeprefix("sqlite:///")).parent)
     migrate(url, settings.store.password)
     return find_revision(settings) or "-"
 
