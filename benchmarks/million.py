@@ -15,12 +15,12 @@ from pathlib import Path
 
 from benchmarks import accept, databases, pipeline, servers
 from config.load import load
-from gateway.app import find_store_url, open_store
 from gateway.commands.opening import open_rules
 from gateway.contract.call import Call, Reply
 from gateway.contract.clock import Millis
 from gateway.contract.envelope import Envelope
 from gateway.contract.ports import Push
+from gateway.engines import find_store_url, open_store
 from gateway.ops.time import SystemClock
 from gateway.plugins import open_channel, open_system
 from gateway.stages.reading import Read

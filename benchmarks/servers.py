@@ -55,8 +55,8 @@ class Server:
             pid = pids.pop()
             with contextlib.suppress(OSError):
                 total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-                children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-                pids += [int(child) for child in children]
+                for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                    pids += [int(child) for child in children.read_text().split()]
         return total
 
 

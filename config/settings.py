@@ -37,6 +37,9 @@ class ServerSettings(_Section):
     drain_s: Annotated[float, Field(ge=0)] = 20
     public_per_minute: Annotated[int, Field(ge=1)] = 60
     """Calls per minute and address on pages that anybody may open."""
+    processes: Literal["auto"] | Annotated[int, Field(ge=0, le=16)] = "auto"
+    """Processes that answer calls beside the gateway's own. `auto`: one per core, at most four, none on a single core; they
+    start when there is a load."""
 
 
 class KeysSettings(_Section):

@@ -1,6 +1,7 @@
 """The composition root: the only place that names concrete engines and puts the rooms together."""
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import socket
@@ -9,13 +10,10 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
-from typing import TYPE_CHECKING
+from multiprocessing.process import BaseProcess
 
 from aiohttp import web
 
-from config.durable import make_folder
-from config.keys import Keyring, make_keyring, read_keyring
 from config.load import SettingsError
 from config.settings import Rung, Settings
 from gateway import plugins
@@ -23,8 +21,19 @@ from gateway.contract.errors import TryLater
 from gateway.contract.pages.links import write_status_link
 from gateway.contract.ports import Channel, Collect, Listen, Notifier, Poll, Posters, Push, Scanner, System, Transcriber
 from gateway.contract.receipt import Receipt
+from gateway.desk import Routes, run_desk
+from gateway.engines import (
+    find_revision,
+    make_data_dir,
+    migrate_store,
+    open_blobs,
+    open_hints,
+    open_keyring,
+    open_store,
+)
 from gateway.intake.accept import Acceptance
 from gateway.intake.acknowledge_page import AcknowledgePage, write_answer_link
+from gateway.intake.desks import Desks
 from gateway.intake.health import Health
 from gateway.intake.polling import Polling
 from gateway.intake.progress import Teller
@@ -43,7 +52,7 @@ from gateway.stages.collect import Collecting
 from gateway.stages.drain import Wake, drain
 from gateway.stages.forward import Forward
 from gateway.stages.notify import Notify
-from gateway.stages.reading import Reader, open_house
+from gateway.stages.reading import Reader
 from gateway.stages.register import Planner, Register
 from gateway.stages.retain import EVERY_S as RETAIN_EVERY_S
 from gateway.stages.retain import Retain
@@ -53,13 +62,7 @@ from gateway.stages.seal import Sealer, make_signer
 from gateway.stages.sweep import EVERY_S, Sweep
 from gateway.stages.words import Words
 from gateway.stages.workers import Workers
-from gateway.store.blobs import Blobs, FileBlobs
-from gateway.store.migrate import current_revision, is_postgres, migrate
-from gateway.store.port import Store, StoreAway, StoreUnavailable
-from gateway.store.sqlite import SqliteStore
-
-if TYPE_CHECKING:
-    from gateway.store.postgres_hints import Hints
+from gateway.store.port import StoreAway, StoreUnavailable
 
 VERSION = version("huiyin")
 SEAL_REST_S = 5.0
@@ -70,89 +73,9 @@ REGISTER_LANES = 3
 """While one batch is read in the worker processes, another is claimed and a third committed."""
 
 
-def find_store_url(settings: Settings) -> str:
-    """Holds no secret. Raises SettingsError for an engine this version does not have, or one that is not installed."""
-    url = settings.store.url or f"sqlite:///{Path(settings.data_dir) / 'huiyin.db'}"
-    if is_postgres(url):
-        try:
-            from gateway.store.postgres_connection import find_address
-        except ImportError:
-            raise SettingsError(
-                "settings: store.url: PostgreSQL needs the extra `postgres`: pip install 'huiyin[postgres]'"
-            ) from None
-        try:
-            find_address(url)
-        except ValueError as error:
-            raise SettingsError(f"settings: store.url: {error}") from None
-    elif not url.startswith("sqlite:///") or url == "sqlite:///":
-        raise SettingsError(
-            "settings: store.url: this version stores in sqlite:///path or postgresql://user@host/database, "
-            f"not in {url.partition(':')[0]}"
-        )
-    return url
-
-
 def list_rungs(settings: Settings) -> Sequence[Rung]:
     """Everybody who is to be told something."""
     return (*settings.escalation.critical, *settings.escalation.high, *settings.alarms.to)
-
-
-def find_key_file(settings: Settings) -> Path:
-    return settings.keys.file or Path(settings.data_dir) / "keys" / "master.key"
-
-
-def open_keyring(settings: Settings) -> Keyring:
-    """Made at the first start, before there is a store. Raises SettingsError, StoreUnavailable."""
-    path, command = find_key_file(settings), settings.keys.command
-    keyring = read_keyring(path, command)
-    if keyring is None and find_revision(settings) is not None:
-        raise SettingsError(
-            f"settings: keys.file: there is no key file at {path}, and what is stored is sealed with one: "
-            "copy it there from the other node or the safe place it is kept in"
-        )
-    return keyring or make_keyring(path)
-
-
-def make_data_dir(settings: Settings) -> None:
-    make_folder(Path(settings.data_dir))
-
-
-def open_store(settings: Settings, *, sealed: bool = False) -> Store:
-    """`sealed`: without the keyring, for what can be read without it. Raises SettingsError as above."""
-    read_keys = None if sealed else partial(open_keyring, settings)
-    url = find_store_url(settings)
-    if is_postgres(url):
-        from gateway.store.postgres import PostgresStore
-
-        return PostgresStore(
-            url,
-            read_keys,
-            password=settings.store.password,
-            clock=SystemClock(),
-            queue_limit=settings.store.queue_limit,
-            pool_size=settings.store.pool_size,
-        )
-    return SqliteStore(
-        url,
-        read_keys,
-        clock=SystemClock(),
-        queue_limit=settings.store.queue_limit,
-        min_free_mb=settings.store.min_free_mb,
-    )
-
-
-def open_hints(settings: Settings, heard: Callable[[str], None]) -> "Hints | None":
-    """Between the nodes on one PostgreSQL; there is nobody else at an embedded store."""
-    url = find_store_url(settings)
-    if not is_postgres(url):
-        return None
-    from gateway.store.postgres_hints import Hints
-
-    return Hints(url, settings.store.password, heard)
-
-
-def open_blobs(settings: Settings, store: Store) -> Blobs:
-    return FileBlobs(Path(settings.data_dir) / "blobs", store)
 
 
 def check_delivery(settings: Settings, notices: Container[str]) -> None:
@@ -162,19 +85,6 @@ def check_delivery(settings: Settings, notices: Container[str]) -> None:
             raise SettingsError(
                 f"settings: delivery.order: there is no notice {name!r}; add a section [notices.{name}]"
             )
-
-
-def migrate_store(settings: Settings) -> str:
-    """Bring the database to this version; returns the revision it has now. The keyring of a new one is made with it."""
-    url = find_store_url(settings)
-    open_keyring(settings)
-    migrate(url, settings.store.password)
-    return find_revision(settings) or "-"
-
-
-def find_revision(settings: Settings) -> str | None:
-    """None: there is no store yet. Raises SettingsError as above, and StoreUnavailable."""
-    return current_revision(find_store_url(settings), settings.store.password)
 
 
 class Gateway:
@@ -234,7 +144,7 @@ class Gateway:
         host, self.port = self._take_port().getsockname()[:2]
         self.public_url = (server.public_url or f"http://{host}:{self.port}").rstrip("/")
         self._keyring = open_keyring(settings)
-        house = open_house(settings, self._keyring, self._clock, self.public_url)
+        house = plugins.open_house(settings, self._keyring, self._clock, self.public_url)
         self.house = replace(
             house,
             branch_link=self._find_branch_link,
@@ -275,7 +185,7 @@ class Gateway:
         self._stop.set()
         for listener in self._listeners:
             await listener.close()
-        await self._runner.cleanup()
+        await asyncio.gather(self._runner.cleanup(), self._desks.stop(self._settings.server.drain_s))
         for wake in self._loops.values():
             wake()
         if self._tasks:
@@ -439,20 +349,40 @@ class Gateway:
 
     async def _start_intake(self) -> None:
         server = self._settings.server
+        teller = Teller(self.store, self.house)
         intake = Intake(
-            accept=self._accept,
+            keep_soon=self._accept.keep_soon,
             clock=self._clock,
             public_url=self.public_url,
             trusted_proxies=server.trusted_proxies,
             per_minute=server.public_per_minute,
-            answer_ask=Teller(self.store, self.house).tell,
+            answer_ask=teller.tell,
         )
         self._health.add_to(intake)
         if Role.ACCEPT in self._roles:
             await self._open_channels(intake)
-        self._runner = web.ServerRunner(intake.build_server(), shutdown_timeout=server.drain_s)
+        listening = intake.build_server()
+        self._runner = web.ServerRunner(listening, shutdown_timeout=server.drain_s)
         await self._runner.setup()
         await web.SockSite(self._runner, self._take_port(), backlog=1024).start()
+        self._desks = Desks(
+            server.processes if Role.ACCEPT in self._roles else 0,
+            partial(self._spawn_desk, intake.routes),
+            listening,
+            intake,
+            self._wakes[Role.REGISTER],
+        )
+        self._tasks.append(asyncio.create_task(self._desks.watch(self._stop), name="desks"))
+
+    def _spawn_desk(self, routes: Routes, line: socket.socket, hands: socket.socket) -> BaseProcess:
+        process = multiprocessing.get_context("spawn").Process(
+            target=run_desk,
+            args=(self._settings, self.public_url, routes, line, hands),
+            name="huiyin-desk",
+            daemon=True,
+        )
+        process.start()
+        return process
 
     async def _open_channels(self, intake: Intake) -> None:
         AcknowledgePage(self.store, self._clock, self.house).add_to(intake)

@@ -7,13 +7,19 @@ A party is `adapters.<name>` of this distribution, or a package that announces i
 import importlib
 import pkgutil
 from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import entry_points
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal
 
+from config.branches import load_branches
+from config.keys import Keyring
 from config.load import SettingsError, validate
-from config.settings import InstanceSettings
+from config.settings import InstanceSettings, Settings
+from gateway.contract.clock import Clock
 from gateway.contract.ports import Channel, House, Notifier, Scanner, System, Transcriber
+from gateway.contract.signing import derive_key
 
 Door = Literal["channel", "system", "notice", "speech", "scan"]
 _SETTINGS: Mapping[Door, str] = {
@@ -23,6 +29,24 @@ _SETTINGS: Mapping[Door, str] = {
     "speech": "SpeechSettings",
     "scan": "ScanSettings",
 }
+
+
+def open_house(settings: Settings, keyring: Keyring, clock: Clock, public_url: str) -> House:
+    return House(
+        clock=clock,
+        public_url=public_url,
+        data_dir=Path(settings.data_dir),
+        bank_name=settings.bank.name,
+        bank_hotline=settings.bank.hotline,
+        timezone=settings.bank.timezone,
+        branches=load_branches(settings.bank.branches),
+        derive_each=partial(_derive_each, keyring),
+        limits=settings.attachments,
+    )
+
+
+def _derive_each(keyring: Keyring, purpose: str) -> Mapping[int, bytes]:
+    return {version: derive_key(key, purpose) for version, key in keyring.keys.items()}
 
 
 def open_channel(instance: str, entry: InstanceSettings, house: House) -> Channel:

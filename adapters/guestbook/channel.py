@@ -38,7 +38,8 @@ class Guestbook:
         self._page = FormPage(house, title="title_guestbook", seal_key=self._seal_key, branches=branches)
 
     def routes(self) -> Sequence[Route]:
-        routes = [Route(method="POST", path=path) for path in dict.fromkeys((ENTRY, f"/intake/{self._instance}"))]
+        paths = dict.fromkeys((ENTRY, f"/intake/{self._instance}"))
+        routes = [Route(method="POST", path=path, stateless=True) for path in paths]
         if self._settings.page:
             routes += [
                 Route(method="GET", path=PAGE, public=True),

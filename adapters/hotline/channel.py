@@ -73,7 +73,8 @@ class Hotline:
 
     def routes(self) -> Sequence[Route]:
         paths = dict.fromkeys(("/intake/hotline", f"/intake/{self._instance}"))
-        return [Route(method="POST", path=path, limit_bytes=self._settings.limit_bytes) for path in paths]
+        limit_bytes = self._settings.limit_bytes
+        return [Route(method="POST", path=path, limit_bytes=limit_bytes, stateless=True) for path in paths]
 
     def receive(self, call: Call) -> Sequence[Envelope]:
         authenticity = self._access.check(call)

@@ -84,7 +84,14 @@ class WeChatChannel:
 
     def routes(self) -> Sequence[Route]:
         path = f"/wechat/{self._instance}"
-        return (Route(method="GET", path=path), Route(method="POST", path=path, limit_bytes=self._settings.limit_bytes))
+        # What is not encrypted needs a guard against replays, which remembers.
+        pushes = Route(
+            method="POST",
+            path=path,
+            limit_bytes=self._settings.limit_bytes,
+            stateless=self._settings.mode == "safe",
+        )
+        return Route(method="GET", path=path), pushes
 
     def receive(self, call: Call) -> Sequence[Envelope] | Reply:
         """One envelope a push; the answer itself for the console's URL verification. Raises Refused."""

@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 from config.settings import Settings
-from gateway.app import open_blobs
 from gateway.commands import Refusal
 from gateway.commands.opening import load_settings, open_rules, opened_store
 from gateway.contract.complaint import AttachmentRef
 from gateway.contract.receipt import Receipt, parse_receipt, spoken
+from gateway.engines import open_blobs
 from gateway.stages.attachments import Attachments, list_attachments, refuse_closed
 from gateway.stages.reading import Reader
 from gateway.store.vault import Erased, Tampered

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from config.keys import Keyring, read_keyring
 from config.settings import Settings
-from gateway.app import find_key_file
 from gateway.commands import Refusal
 from gateway.commands.opening import load_settings, open_file, opened_store
 from gateway.commands.progress import Progress
+from gateway.engines import find_key_file
 from gateway.stages.seal import make_signer
 from gateway.store.chain import Days, Signer, to_json
 from gateway.store.verifying import PAGE, Broken, Verified, verify_chain, verify_export, write_export, write_head_export

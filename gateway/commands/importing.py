@@ -10,7 +10,6 @@ from pathlib import Path
 
 from config.settings import Settings
 from gateway import plugins
-from gateway.app import find_revision, migrate_store, open_keyring
 from gateway.commands import Refusal
 from gateway.commands.opening import (
     STDIN,
@@ -25,6 +24,7 @@ from gateway.commands.opening import (
 from gateway.commands.progress import Progress
 from gateway.contract.envelope import Envelope
 from gateway.contract.ports import Collect, Notifier, System
+from gateway.engines import find_revision, migrate_store, open_keyring
 from gateway.intake.accept import rekey
 from gateway.intake.scrub.envelope import Scrub
 from gateway.ops.logs import set_up_logs

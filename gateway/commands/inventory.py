@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from config.load import SettingsError
 from config.settings import InstanceSettings, PromiseSettings, Settings
 from gateway import plugins
-from gateway.app import check_delivery, find_revision, find_store_url, list_rungs, migrate_store
+from gateway.app import check_delivery, list_rungs
 from gateway.commands.opening import load_settings, open_rules, opened_store
 from gateway.contract.complaint import Complaint
 from gateway.contract.errors import AdapterError
 from gateway.contract.ports import House, Notifier, Scanner, System, Transcriber
+from gateway.engines import find_revision, find_store_url, migrate_store
 from gateway.ops.time import SystemClock
 from gateway.states import DutyState, EnvelopeState
 from gateway.store.port import StoreUnavailable

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from config.keys import add_key, drop_key, name_key, read_keyring
 from config.settings import Settings
-from gateway.app import find_key_file, find_revision, open_keyring
 from gateway.commands import Refusal
 from gateway.commands.opening import load_settings, opened_store
+from gateway.engines import find_key_file, find_revision, open_keyring
 from gateway.stages.seal import make_signer
 from gateway.store.rows import MonthKey
 

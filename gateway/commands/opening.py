@@ -13,12 +13,13 @@ from config.demo import make_demo
 from config.keys import KEY_BYTES, Keyring
 from config.load import Loaded, load
 from config.settings import Settings
-from gateway.app import find_revision, find_store_url, open_keyring, open_store
+from gateway import plugins
 from gateway.commands import Refusal
 from gateway.contract.ports import Files, House
+from gateway.engines import find_revision, find_store_url, open_keyring, open_store
 from gateway.ops.time import SystemClock
 from gateway.plugins import open_channel
-from gateway.stages.reading import Reader, open_house, open_reader
+from gateway.stages.reading import Reader, open_reader
 from gateway.store.port import Store
 
 STDIN = "-"
@@ -60,7 +61,7 @@ def open_rules(settings: Settings, *, kept_key: bool) -> tuple[House, Reader]:
     keyring = open_keyring(settings) if kept_key else Keyring({1: bytes(KEY_BYTES)})
     server = settings.server
     public_url = server.public_url or f"http://{server.host}:{server.port}"
-    house = open_house(settings, keyring, SystemClock(), public_url.rstrip("/"))
+    house = plugins.open_house(settings, keyring, SystemClock(), public_url.rstrip("/"))
     return house, open_reader(settings, house)
 
 

@@ -4,9 +4,9 @@ import argparse
 import asyncio
 
 from config.settings import Settings
-from gateway.app import open_blobs
 from gateway.commands.opening import load_settings, opened_store
 from gateway.commands.people import who
+from gateway.engines import open_blobs
 from gateway.ops.time import SystemClock
 from gateway.stages.retain import Retain, say_holds
 from gateway.store.rows import KeptMonth

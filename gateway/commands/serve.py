@@ -1,7 +1,6 @@
 """`huiyin serve`."""
 
 import argparse
-import asyncio
 import json
 from pathlib import Path
 
@@ -10,17 +9,12 @@ from gateway.app import Gateway, serve
 from gateway.commands.opening import load_settings
 from gateway.contract.ports import Posters
 from gateway.ops.logs import set_up_logs
+from gateway.ops.loops import run
 
 
 def run_serve(options: argparse.Namespace) -> int:
     settings = load_settings(options).settings
     set_up_logs()
-    try:
-        import uvloop
-    except ImportError:  # no uvloop for this platform; the gateway is the same, only slower
-        run = asyncio.run
-    else:
-        run = uvloop.run
     announce = (lambda gateway: print(describe_demo(gateway, settings), flush=True)) if options.demo else None
     run(serve(settings, options.roles, announce))
     return 0

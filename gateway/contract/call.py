@@ -46,10 +46,12 @@ class Route:
     """An address a channel answers. `path` may hold `{placeholders}`.
 
     `limit_bytes` caps the body (413 above it). `public` marks addresses anybody may call: the gateway
-    limits their rate per caller and answers errors in the channel's own form.
+    limits their rate per caller and answers errors in the channel's own form. `stateless`: nothing is remembered from
+    one call to the next, so that under load any of several processes may answer; else one and the same answers them all.
     """
 
     method: str
     path: str
     limit_bytes: int = 1_000_000
     public: bool = False
+    stateless: bool = False

@@ -41,6 +41,9 @@ HandleError = Callable[[int, BaseException | None], Reply]
 class Server(web.Server):
     """Makes the connections; `handle` is aiohttp's way of a request, `begin` the short one."""
 
+    hand_over: Callable[[int], bool] | None = None
+    """Gives the socket of this number to a process that answers beside this one; False: not now."""
+
     def __init__(
         self,
         handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
@@ -59,6 +62,12 @@ class Server(web.Server):
 
     def __call__(self) -> web.RequestHandler:
         return Connection(self)
+
+    def hand_all_over(self) -> None:
+        """Those that are between two requests; the others leave when they have been answered."""
+        for connection in self.connections:
+            if isinstance(connection, Connection):
+                connection.leave()
 
 
 class _Parser(Protocol):
@@ -109,12 +118,12 @@ def _split(data: bytes) -> _Parts | None:
 
 
 class Connection(web.RequestHandler):
-    __slots__ = ("_answering", "_begin", "_describe_error", "_head", "_held", "_message", "_missing", "_remote")
+    __slots__ = ("_answering", "_begin", "_head", "_held", "_message", "_missing", "_remote", "_server")
 
     def __init__(self, server: Server) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type]  # none is kept
         self._begin = server.begin
-        self._describe_error = server.describe_error
+        self._server = server
         self._answering = False
         self._held = b""
         self._remote = ""
@@ -128,6 +137,20 @@ class Connection(web.RequestHandler):
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
         self._remote = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._leave_now()
+
+    def leave(self) -> None:
+        """To another process, where there is one and nothing of a request has been read yet."""
+        if self._may_take() and self._missing == 0 and not self._answering:
+            self._leave_now()
+
+    def _leave_now(self) -> None:
+        transport, hand_over = self.transport, self._server.hand_over
+        if hand_over is None or transport is None or transport.get_write_buffer_size():
+            return
+        if hand_over(transport.get_extra_info("socket").fileno()):
+            # The other process has a socket of its own for it now; here it ends without a word to the caller.
+            transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._answering:
@@ -169,7 +192,7 @@ class Connection(web.RequestHandler):
         """Answers what is no HTTP in our own form: aiohttp would repeat the bytes it could not read."""
         if request.writer.output_size > 0:
             raise ConnectionError("the reply was begun; another cannot be sent")
-        response = to_response(self._describe_error(status, exc))
+        response = to_response(self._server.describe_error(status, exc))
         response.force_close()
         return response
 
@@ -207,13 +230,15 @@ class Connection(web.RequestHandler):
         try:
             sent = to_bytes(reply)
         except Exception as bug:  # what cannot be written, e.g. half a character in a header
-            sent = to_bytes(self._describe_error(500, bug))
+            sent = to_bytes(self._server.describe_error(500, bug))
         if self.transport is not None:
             self.transport.write(sent)
         self._request_in_progress = self._answering = False
         if self._handler_waiter is not None and not self._handler_waiter.done():
             self._handler_waiter.set_result(None)
         self._next_keepalive_close_time = self._loop.time() + self.keepalive_timeout
+        if self._server.hand_over is not None:
+            self._loop.call_soon(self.leave)  # once the reply has been sent
         if self._held and self.transport is not None:
             held, self._held = self._held, b""
             self.transport.resume_reading()

@@ -18,21 +18,23 @@ from yarl import URL
 
 from gateway.contract.call import Call, Reply, Route
 from gateway.contract.clock import Clock
+from gateway.contract.envelope import Envelope
 from gateway.contract.errors import AdapterError, Refused, TryLater
 from gateway.contract.ports import Push
 from gateway.contract.progress import Ask, Untold
-from gateway.intake.accept import Acceptance
 from gateway.intake.connection import Server, clean_headers, to_response
 from gateway.intake.limits import PublicLimit
 from gateway.ops import metrics
 from gateway.ops.logs import log
-from gateway.store.port import Told
+from gateway.store.port import Tell, Told
 
 T = TypeVar("T")
 Answer = Callable[[Call], Awaitable[Reply]]
 TellReply = Callable[[Reply], None]
 AnswerAsk = Callable[[str, Ask], Awaitable[Reply]]
 """The answer to what a channel asks of the store for its reply; the channel's instance comes first."""
+KeepSoon = Callable[[Sequence[Envelope], Tell], None]
+"""Keeps envelopes and tells of it: see `Acceptance.keep_soon`."""
 Begin = Callable[[Call, TellReply], None]
 """Answers a call now or later, through the second argument, once and in the event loop's thread. May raise a bug instead."""
 PROBLEM = "application/problem+json"
@@ -55,7 +57,7 @@ class Intake:
     def __init__(
         self,
         *,
-        accept: Acceptance,
+        keep_soon: KeepSoon,
         clock: Clock,
         public_url: str,
         trusted_proxies: Sequence[str],
@@ -63,7 +65,7 @@ class Intake:
         body_limit_s: float = BODY_LIMIT_S,
         answer_ask: AnswerAsk = _say_away,
     ) -> None:
-        self._accept = accept
+        self._keep_soon = keep_soon
         self._answer_ask = answer_ask
         self._clock = clock
         self._public_url = public_url
@@ -74,10 +76,15 @@ class Intake:
         self._patterns: list[tuple[str, re.Pattern[str], _Place]] = []
         self._largest = 1
         self.routes: list[tuple[str, Route]] = []
+        self.pushes = 0
+        """So far, of those that any process may answer."""
 
     def add_channel(self, instance: str, channel: Push) -> None:
         for route in channel.routes():
-            self._add(instance, route, self._begin_push(instance, channel, route))
+            self.add_push(instance, channel, route)
+
+    def add_push(self, instance: str, channel: Push, route: Route) -> None:
+        self._add(instance, route, self._begin_push(instance, channel, route))
 
     def add_page(self, name: str, route: Route, answer: Answer) -> None:
         """A page of the gateway's own (status, acknowledgement, health)."""
@@ -93,7 +100,7 @@ class Intake:
 
         self._add(name, route, _begin_awaited(name, guarded))
 
-    def build_server(self) -> web.Server:
+    def build_server(self) -> Server:
         return Server(self.handle, self.begin_whole, self._describe_error, largest_body=self._largest)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -137,6 +144,14 @@ class Intake:
             return
         call = self._make_call(message.method, path, message.path, message.url, message.headers, body, remote, params)
         self._begin(place, call, tell)
+
+    def begin_call(self, call: Call, tell: TellReply) -> None:
+        """The same for a call that another process of this gateway read."""
+        found = self._find(call.method, call.path)
+        if isinstance(found, Reply):
+            tell(found)
+        else:
+            self._begin(found[0], call, tell)
 
     def _make_call(
         self,
@@ -255,7 +270,7 @@ class Intake:
 
     def _begin_push(self, instance: str, channel: Push, route: Route) -> Begin:
         """Nothing is awaited, as a task and a future for each push cost as much as reading it."""
-        keep_soon, limit, public = self._accept.keep_soon, self._limit, route.public
+        keep_soon, limit, public = self._keep_soon, self._limit, route.public
         begin_ask = _begin_awaited(instance, partial(self._answer_ask, instance))
 
         def refuse(call: Call, error: AdapterError) -> Reply:
@@ -278,6 +293,7 @@ class Intake:
                     reply = _describe_bug(instance, bug)
                 tell(reply)
 
+            self.pushes += route.stateless
             try:
                 if public:
                     limit.check(call.remote)

@@ -5,15 +5,11 @@ in the gateway, in worker processes, in a dry run and in a replay.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 
-from config.branches import load_branches
 from config.codes import load_codes
-from config.keys import Keyring
 from config.settings import Settings
 from gateway import plugins
-from gateway.contract.clock import Clock, Millis, to_datetime, to_millis
+from gateway.contract.clock import Millis, to_datetime, to_millis
 from gateway.contract.collected import COLLECTED, read_collected
 from gateway.contract.complaint import AttachmentRef, Complaint, Kind
 from gateway.contract.draft import Address, Attachment, Draft
@@ -23,7 +19,6 @@ from gateway.contract.pages.supplement import SUPPLEMENT, read_supplement
 from gateway.contract.ports import BringsNews, Channel, Event, House, News
 from gateway.contract.receipt import Receipt
 from gateway.contract.scanned import SCANNED, read_scanned
-from gateway.contract.signing import derive_key
 from gateway.contract.value import value
 from gateway.contract.verdict import Level
 from gateway.stages.search import list_ways
@@ -240,24 +235,6 @@ def borrow_hints(envelope: Envelope, lenders: Sequence[Lender]) -> Envelope:
 
 def _read_seconds(text: str) -> int:
     return int(text) if text.isdecimal() else 0
-
-
-def open_house(settings: Settings, keyring: Keyring, clock: Clock, public_url: str) -> House:
-    return House(
-        clock=clock,
-        public_url=public_url,
-        data_dir=Path(settings.data_dir),
-        bank_name=settings.bank.name,
-        bank_hotline=settings.bank.hotline,
-        timezone=settings.bank.timezone,
-        branches=load_branches(settings.bank.branches),
-        derive_each=partial(_derive_each, keyring),
-        limits=settings.attachments,
-    )
-
-
-def _derive_each(keyring: Keyring, purpose: str) -> Mapping[int, bytes]:
-    return {version: derive_key(key, purpose) for version, key in keyring.keys.items()}
 
 
 def open_reader(settings: Settings, house: House) -> Reader:

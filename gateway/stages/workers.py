@@ -15,11 +15,12 @@ from dataclasses import replace
 
 from config.keys import Keyring
 from config.settings import Settings
+from gateway import plugins
 from gateway.ops import metrics
 from gateway.ops.logs import log
 from gateway.ops.memory import settle_memory
 from gateway.ops.time import SystemClock
-from gateway.stages.reading import Read, Reader, open_house, open_reader
+from gateway.stages.reading import Read, Reader, open_reader
 from gateway.store.rows import InboxItem, Moved
 
 Outcome = Read | Moved | Exception
@@ -122,7 +123,7 @@ def _open(settings: Settings, keyring: Keyring) -> None:
     global _reader  # noqa: PLW0603 - one reader per worker process, made once
     os.nice(NICE)
     threading.Thread(target=_end_with_gateway, name="huiyin-gateway-watch", daemon=True).start()
-    house = open_house(settings, keyring, SystemClock(), settings.server.public_url)
+    house = plugins.open_house(settings, keyring, SystemClock(), settings.server.public_url)
     _reader = open_reader(settings, house)
     settle_memory()
 

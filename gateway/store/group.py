@@ -5,8 +5,10 @@ every caller of it is told so and nothing of it is kept; the writer opens the fi
 
 There is one connection for writing, and one group at a time has it. A group's commit waits for the disk, so a thread does
 it. The statements before it are that thread's too where they may take long or have to wait (many envelopes, pages that
-have to be read, other work than accepting). The accepts of a moment are short, and run in the event loop's own
-thread: two threads at Python take the interpreter from each other at every statement, which cost more than the statements.
+have to be read, other work than accepting, another process that has its turn). The accepts of a moment are short, and run
+in the event loop's own thread: two threads at Python take the interpreter from each other at every statement, which cost
+more than the statements. What they write is worked out before it is this process's turn (see turn.py), so that none waits
+for another's Python.
 """
 
 import asyncio
@@ -23,10 +25,11 @@ from gateway.ops.killpoints import point
 from gateway.ops.logs import log
 from gateway.store.accepting import Call, Outcome
 from gateway.store.numbering import RESERVED_AT_ONCE, Numbering, Stock, reserve
-from gateway.store.plan import Plan
+from gateway.store.plan import Plan, Put, list_puts
 from gateway.store.port import StoreUnavailable, Tell
 from gateway.store.sql_store import tell_future
-from gateway.store.sqlite_connection import BUSY_MS, is_storage_failure, run, to_unavailable
+from gateway.store.sqlite_connection import BUSY_MS, is_storage_failure, put_all, run, to_unavailable
+from gateway.store.turn import Turn
 
 T = TypeVar("T")
 
@@ -58,9 +61,12 @@ class _Job:
 
 
 class _Group(NamedTuple):
-    """`is_ready`: the statements have run, and only the commit is left."""
+    """`rows`: all that it writes, where that is known without asking the database. `is_ready`: it is written, only the commit is
+    left, and the turn is taken.
+    """
 
     jobs: Sequence[_Job]
+    rows: Sequence[Put] | None
     is_ready: bool
 
 
@@ -74,9 +80,11 @@ class GroupWriter:
         self,
         connect: Callable[[], sqlite3.Connection],
         keep: Callable[[Sequence[Call], Stock, bool], Plan[list[Outcome]]],
+        turn: Turn,
         queue_limit: int,
     ) -> None:
         self._connect = connect
+        self._turn = turn
         self._keep = keep
         self._stock: Stock | None = None
         self._queue_limit = queue_limit
@@ -90,14 +98,11 @@ class GroupWriter:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._connection: sqlite3.Connection | None = None
-        self.commits = 0
-        """Groups committed so far; read by the keeper to see whether there is anything to do."""
-        self.checkpoint_wanted = False
-        """Set by the keeper: complete a checkpoint before the next group, so that the log starts over."""
 
     def start(self, numbering: Numbering) -> None:
-        """Raises sqlite3.Error if the file cannot be written."""
+        """Raises sqlite3.Error if the file cannot be written, OSError if its folder cannot be opened."""
         self._loop = asyncio.get_running_loop()
+        self._turn.open()
         self._connection = self._open_connection()
         self._stock = Stock(numbering)
         self._thread = threading.Thread(target=self._work, name="huiyin-store-writer", daemon=True)
@@ -114,6 +119,7 @@ class GroupWriter:
             await self._is_idle.wait()
         self._queue.put(None)
         await asyncio.to_thread(thread.join)
+        self._turn.close()
 
     def accept(self, call: Call, tell: Tell) -> None:
         if self._thread is None:
@@ -152,7 +158,8 @@ class GroupWriter:
         jobs, self._gathered = self._gathered[:GROUP_LIMIT], self._gathered[GROUP_LIMIT:]
         self._last_count = len(jobs)
         self._is_busy = True
-        self._queue.put(_Group(jobs, is_ready=self._are_short(jobs) and self._prepare(jobs)))
+        rows = self._work_out(jobs) if self._are_short(jobs) else None
+        self._queue.put(_Group(jobs, rows, is_ready=rows is not None and self._write_now(rows)))
 
     def _are_short(self, jobs: Sequence[_Job]) -> bool:
         """Accepts alone, few and small, whose rows all go to the last pages of their tables."""
@@ -170,27 +177,49 @@ class GroupWriter:
             and wanted <= min(_SHORT_ENVELOPES, len(self._stock))
             and size <= _SHORT_BYTES
             and self._groups_without_hope == 0
-            and not self.checkpoint_wanted
         )
 
-    def _prepare(self, jobs: Sequence[_Job]) -> bool:
-        """The statements of a group up to its commit. False: nothing was kept, and the thread is to do it, from the start
-        and with patience: another process is writing, a key is known, the disk is full.
+    def _work_out(self, jobs: Sequence[_Job]) -> Sequence[Put] | None:
+        """What a group writes, in hope. None: the database has to be asked, or it cannot be done."""
+        if self._stock is None:
+            return None
+        try:
+            found = list_puts(self._keep([job.call for job in jobs if job.call is not None], self._stock, True))
+        except Exception:  # the thread meets it again, and says whose it is
+            return None
+        if found is None:
+            return None
+        rows, outcomes = found
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            job.outcome = outcome
+        return rows
+
+    def _write_now(self, rows: Sequence[Put]) -> bool:
+        """The statements of a group up to its commit. False: nothing was kept, and the thread is to do it, with patience: it is
+        another process's turn, a key is known, the disk is full.
         """
         connection = self._connection
-        if connection is None:
+        if connection is None or not self._turn.try_take():
             return False
         try:
-            point("accept.before_begin")
-            connection.execute("BEGIN IMMEDIATE")
-            self._keep_all(connection, jobs, hopeful=True)
-            point("accept.before_commit")
-        except Exception as error:
-            if isinstance(error, sqlite3.IntegrityError):
-                self._groups_without_hope = CAREFUL_GROUPS
+            self._write(connection, rows)
+        except Exception:
             self._roll_back(connection)
+            self._turn.give_back()
             return False
         return True
+
+    def _write(self, connection: sqlite3.Connection, rows: Sequence[Put]) -> None:
+        point("accept.before_begin")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            put_all(connection, rows)
+        except sqlite3.IntegrityError:
+            # A key that is known. A sender that repeats itself rarely does so once.
+            self._groups_without_hope = CAREFUL_GROUPS
+            raise
+        point("accept.after_insert")
+        point("accept.before_commit")
 
     def _roll_back(self, connection: sqlite3.Connection) -> None:
         with suppress(sqlite3.Error):
@@ -216,13 +245,29 @@ class GroupWriter:
 
     def _work(self) -> None:
         while (group := self._queue.get()) is not None:
-            if group.is_ready:
-                self._complete(group.jobs)
-            else:
-                self._commit(group.jobs)
+            if not group.is_ready:
+                self._turn.take()
+            try:
+                if not (group.is_ready or self._write_patiently(group.rows)):
+                    self._commit(group.jobs)
+                else:
+                    self._complete(group.jobs)
+            finally:
+                self._turn.give_back()
             if self._loop is not None and not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(self._tell, group.jobs)
         self._close()
+
+    def _write_patiently(self, rows: Sequence[Put] | None) -> bool:
+        """As `_write_now`, when it is this process's turn."""
+        if rows is None or self._connection is None:
+            return False
+        try:
+            self._write(self._connection, rows)
+        except Exception:
+            self._roll_back(self._connection)
+            return False
+        return True
 
     def _complete(self, jobs: Sequence[_Job]) -> None:
         """The commit of a group whose statements have run."""
@@ -231,7 +276,6 @@ class GroupWriter:
             return
         try:
             self._connection.execute("COMMIT")
-            self.commits += 1
             point("accept.after_commit")
         except Exception as error:
             self._fail(jobs, error)
@@ -265,9 +309,6 @@ class GroupWriter:
         if self._connection is None:
             self._connection = self._open_connection()
         connection = self._connection
-        if self.checkpoint_wanted:
-            self.checkpoint_wanted = False
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         self._reserve_numbers(connection, group)
         kinds = {job.kind for job in group}
         _pass_all(kinds, "before_begin")
@@ -277,7 +318,6 @@ class GroupWriter:
             return False
         _pass_all(kinds, "before_commit")
         connection.execute("COMMIT")
-        self.commits += 1
         _pass_all(kinds, "after_commit")
         return True
 

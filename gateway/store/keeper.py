@@ -2,8 +2,9 @@
 
 A checkpoint in the writer would stall every caller of that moment, so it runs here on a connection of its own
 (PASSIVE: it waits for nobody and nobody waits for it). Under load without a pause the log would then never be empty, so
-never start over; once it is long, the writer is asked to finish what came in meanwhile. That has to be little, as everybody
-waits for it: so what came in during a long checkpoint is moved by a shorter one, and what came in during that by one more.
+never start over; once it is long, what came in meanwhile is finished while nobody else has a turn to write. That has to be
+little, as everybody waits for it: so what came in during a long checkpoint is moved by a shorter one, and what came in
+during that by one more.
 """
 
 import shutil
@@ -11,9 +12,10 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from gateway.store.group import GroupWriter
+from gateway.store.turn import Turn
 
 EVERY_S = 1.0
 CHECKPOINT_EVERY_S = 5.0
@@ -27,14 +29,17 @@ PASSES = 5
 
 
 class Keeper:
-    """Accepts are refused while `disk_is_low`; everything else may still use what room there is."""
+    """Accepts are refused while `disk_is_low`; everything else may still use what room there is. `checkpoints`: of several
+    processes that have the file open, one makes them.
+    """
 
     def __init__(
-        self, path: Path, connect: Callable[[], sqlite3.Connection], writer: GroupWriter, min_free_mb: int
+        self, path: Path, connect: Callable[[], sqlite3.Connection], *, min_free_mb: int, checkpoints: bool
     ) -> None:
         self._path = path
         self._connect = connect
-        self._writer = writer
+        self._checkpoints = checkpoints
+        self._turn = Turn(path.parent)
         self._min_free = min_free_mb * 1024 * 1024
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -53,24 +58,28 @@ class Keeper:
 
     def _work(self) -> None:
         connection: sqlite3.Connection | None = None
-        seen, checked = -1, time.monotonic()
+        checked = time.monotonic()
         while not self._stop.wait(EVERY_S):
             self._look_at_disk()
-            commits = self._writer.commits
-            if commits == seen or time.monotonic() - checked < CHECKPOINT_EVERY_S:
+            if not self._checkpoints or time.monotonic() - checked < CHECKPOINT_EVERY_S:
                 continue
             checked = time.monotonic()
-            try:
-                connection = connection or self._connect()
-                pages = _checkpoint(connection)
-            except sqlite3.Error:
+            with suppress(sqlite3.Error, OSError):
                 # The log still holds everything; the writer tells the callers if the disk is bad.
-                continue
-            seen = commits
-            if pages > LONG_LOG_PAGES:
-                self._writer.checkpoint_wanted = True
+                connection = connection or self._connect()
+                self._checkpoint(connection)
         if connection is not None:
             connection.close()
+
+    def _checkpoint(self, connection: sqlite3.Connection) -> None:
+        if _move(connection) <= LONG_LOG_PAGES:
+            return
+        self._turn.open()
+        try:
+            self._turn.take()
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        finally:
+            self._turn.close()
 
     def _look_at_disk(self) -> None:
         try:
@@ -79,7 +88,7 @@ class Keeper:
             self.disk_is_low = True
 
 
-def _checkpoint(connection: sqlite3.Connection) -> int:
+def _move(connection: sqlite3.Connection) -> int:
     """The length of the log, in pages."""
     pages = 0
     for _ in range(PASSES):

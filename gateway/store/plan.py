@@ -74,6 +74,19 @@ def ask_for(statement: Statement, values: Sequence[Any], *rest: Any) -> Plan[lis
     return found
 
 
+def list_puts(plan: Plan[T]) -> tuple[list[Put], T] | None:
+    """All that a Plan puts, and its result. None where it asks: then it has to be run."""
+    puts: list[Put] = []
+    try:
+        step = next(plan)
+        while isinstance(step, Put):
+            puts.append(step)
+            step = plan.send([])
+    except StopIteration as end:
+        return puts, end.value
+    return None
+
+
 def put(statement: Statement, rows: Sequence[Row]) -> Plan[None]:
     """Nothing happens for no rows."""
     if rows:

@@ -24,6 +24,7 @@ from gateway.store.plan import Plan
 from gateway.store.port import StoreUnavailable, Tell
 from gateway.store.sql_store import SqlStore
 from gateway.store.sqlite_connection import connect, find_path, is_storage_failure, run, to_unavailable
+from gateway.store.turn import Turn
 from gateway.store.vault import Vault
 
 T = TypeVar("T")
@@ -33,7 +34,9 @@ READERS = 2
 
 
 class SqliteStore(SqlStore):
-    """`read_keys`: see `Vault`. `queue_limit`: accepts that may wait for their commit. `min_free_mb`: below it nothing more is accepted."""
+    """`read_keys`: see `Vault`. `queue_limit`: accepts that may wait for their commit. `min_free_mb`: below it nothing more is
+    accepted. `beside`: in a process that accepts beside the gateway, which looks after the file.
+    """
 
     settle_s = 0.0
 
@@ -45,9 +48,10 @@ class SqliteStore(SqlStore):
         clock: Clock,
         queue_limit: int = 5_000,
         min_free_mb: int = 64,
+        beside: bool = False,
     ) -> None:
         vault = Vault(read_keys)
-        engine = SqliteEngine(url, vault, clock=clock, queue_limit=queue_limit, min_free_mb=min_free_mb)
+        engine = SqliteEngine(url, vault, clock=clock, queue_limit=queue_limit, min_free_mb=min_free_mb, beside=beside)
         super().__init__(engine, vault, clock=clock)
 
 
@@ -56,15 +60,20 @@ class SqliteEngine:
 
     numbering: Numbering
 
-    def __init__(self, url: str, vault: Vault, *, clock: Clock, queue_limit: int, min_free_mb: int) -> None:
+    def __init__(
+        self, url: str, vault: Vault, *, clock: Clock, queue_limit: int, min_free_mb: int, beside: bool
+    ) -> None:
         self._url = url
         self._path = find_path(url)
         self._writer = GroupWriter(
-            lambda: connect(self._path, write=True),
+            lambda: connect(self._path, write=True, beside=beside),
             lambda calls, stock, hopeful: keep(calls, clock.now_ms(), stock, vault, hopeful=hopeful),
+            Turn(self._path.parent),
             queue_limit,
         )
-        self._keeper = Keeper(self._path, lambda: connect(self._path, write=True), self._writer, min_free_mb)
+        self._keeper = Keeper(
+            self._path, lambda: connect(self._path, write=True), min_free_mb=min_free_mb, checkpoints=not beside
+        )
         self._readers: ThreadPoolExecutor | None = None
         self._reading = threading.local()
         self._read_connections: list[sqlite3.Connection] = []
@@ -76,7 +85,7 @@ class SqliteEngine:
             with closing(connect(self._path, write=False)) as connection:
                 self.numbering = Numbering(run(connection, read_secret()))
             self._writer.start(self.numbering)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise to_unavailable(error) from error
         self._keeper.start()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="huiyin-store-reader")

@@ -63,8 +63,10 @@ def find_path(url: str) -> Path:
     return Path(parsed.database)
 
 
-def connect(path: Path, *, write: bool) -> sqlite3.Connection:
-    """An autocommit connection to an existing database. Usable from any one thread at a time."""
+def connect(path: Path, *, write: bool, beside: bool = False) -> sqlite3.Connection:
+    """An autocommit connection to an existing database. Usable from any one thread at a time. `beside`: it writes in turns with
+    other processes, after each of which it has to read its pages again.
+    """
     mode = "rw" if write else "ro"
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
@@ -75,7 +77,7 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     )
     for setting in _SETTINGS:
         connection.execute(setting)
-    connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB if write else _READER_CACHE_KIB}")
+    connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB if write and not beside else _READER_CACHE_KIB}")
     return connection
 
 
@@ -172,6 +174,12 @@ def _put(connection: sqlite3.Connection, compiled: _Compiled, rows: Sequence[Row
         bound = list(chain.from_iterable(several if compiled.in_order else map(compiled.bind, several)))
         connection.execute(compiled.repeat(size), bound)
         start += size
+
+
+def put_all(connection: sqlite3.Connection, puts: Sequence[Put]) -> None:
+    """Inside the transaction that is open on the connection."""
+    for each in puts:
+        _put(connection, _compile(each.statement), each.rows)
 
 
 def explain(connection: sqlite3.Connection, statement: Statement) -> list[str]:

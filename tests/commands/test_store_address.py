@@ -4,7 +4,7 @@ import pytest
 
 from config.load import SettingsError
 from config.settings import Settings
-from gateway.app import find_store_url
+from gateway.engines import find_store_url
 
 
 def choose(url: str) -> str:

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import io
+import json
 import os
 import random
 import signal
@@ -21,9 +22,9 @@ from adapters.email.simulator import MailServer, open_mail_server
 from adapters.wechat import simulator as wechat
 from adapters.wechat.simulation import open_wechat
 from config.keys import make_keyring
-from gateway.app import open_keyring, open_store
 from gateway.cli import main as run_command
 from gateway.commands.opening import load_settings
+from gateway.engines import open_keyring, open_store
 from gateway.ops.time import SystemClock
 from gateway.stages.seal import Sealer, make_signer
 from tests.cable import Cable
@@ -45,6 +46,7 @@ _CONFIG = """
 [server]
 public_per_minute = 1000000
 drain_s = 5
+processes = {desks}
 
 [stages]
 lease_s = {lease_s}
@@ -97,6 +99,7 @@ class Plan:
     `cable_to_tracker`: a network of ours lies in between. `environment` and `roles`: of the gateway's processes until
     the fault changes them. `moods`: how the tracker misbehaves. `store_url`: a database of the fault's own, on `servers`; `ask` queries it. `tablespace`:
     where the database's files lie. `least`, `lanes`: as in Load. `poison`: as in Record. `tells`: who writes a mail is told the number by mail.
+    `desks`: processes that answer beside each gateway's own; None: one in some runs.
     """
 
     nodes: int = 1
@@ -114,6 +117,15 @@ class Plan:
     lanes: int = LANES
     poison: dict[str, str] = field(default_factory=dict)
     tells: bool = False
+    desks: int | None = None
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 class Bank:
@@ -131,6 +143,7 @@ class Bank:
         self.tracker_port = find_port()
         self.nodes: list[Running | None] = [None] * plan.nodes
         self.environment = dict(plan.environment)
+        self.desks = random.Random(f"{seed} desks").choice((0, 1)) if plan.desks is None else plan.desks
         self.roles = plan.roles
         self.load = Load(self, seed, least=plan.least, lanes=plan.lanes)
         self.server = find_server() if engine == "postgres" and not plan.store_url else None
@@ -170,6 +183,7 @@ class Bank:
             self.store_cable = await Cable.lay(self.server.port)
         for number in range(self.plan.nodes):
             await self.start(number)
+            await self.wait_for_desks(number)
 
     async def close(self) -> None:
         for cable in (self.store_cable, self.tracker_cable):
@@ -193,6 +207,7 @@ class Bank:
         post = _POST.format(post_port=self._post.port) if self._post else ""
         text = post + _CONFIG.format(
             store=store,
+            desks=self.desks,
             lease_s=LEASE_S,
             key=KEY,
             guestbook_key=GUESTBOOK_KEY,
@@ -238,6 +253,16 @@ class Bank:
         running = self.nodes[number]
         assert running
         return running
+
+    async def wait_for_desks(self, number: int = 0) -> list[int]:
+        """Their process numbers, once all are ready."""
+        async with asyncio.timeout(REST_LIMIT_S):
+            while True:
+                lines = [line for line in self.node(number).output if '"desk.ready"' in line]
+                pids = [json.loads(line)["desk"] for line in lines]
+                if len(alive := [pid for pid in pids if is_running(pid)]) >= self.desks:
+                    return alive
+                await asyncio.sleep(0.05)
 
     async def wait_for_death(self, number: int = 0) -> None:
         """Of a node that is to be killed by what was done to it."""

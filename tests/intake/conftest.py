@@ -118,7 +118,9 @@ async def open_site(tmp_path: Path) -> AsyncIterator[Open]:
         await store.open()
         closing.append(store.close)
         settings = {"public_url": "https://echo.bank.example", "trusted_proxies": (), "per_minute": 1000, **options}
-        intake = Intake(accept=Acceptance(store, Scrub(mark), lambda: None), clock=SystemClock(), **settings)
+        intake = Intake(
+            keep_soon=Acceptance(store, Scrub(mark), lambda: None).keep_soon, clock=SystemClock(), **settings
+        )
         health = Health(store, "1.2.3")
         health.add_to(intake)
         for party in parties:

@@ -22,8 +22,8 @@ async def test_when_the_disk_is_full_every_caller_hears_it_nothing_is_kept_and_w
 
     pages = bench.query("PRAGMA page_count")[0][0] + 4
 
-    def connect_small(path: Path, *, write: bool) -> sqlite3.Connection:
-        connection = original(path, write=write)
+    def connect_small(path: Path, **options: bool) -> sqlite3.Connection:
+        connection = original(path, **options)
         connection.execute(f"PRAGMA max_page_count = {pages}")
         return connection
 

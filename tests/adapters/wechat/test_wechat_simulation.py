@@ -50,7 +50,7 @@ async def door(bench: Bench, tmp_path: Path, request: pytest.FixtureRequest) -> 
     async with serving(clock) as (wechat, _):
         channel = make_channel(wechat, clock, tmp_path, **getattr(request, "param", {}))
         intake = Intake(
-            accept=Acceptance(store, Scrub(mark), lambda: None),
+            keep_soon=Acceptance(store, Scrub(mark), lambda: None).keep_soon,
             clock=clock,
             public_url="http://127.0.0.1",
             trusted_proxies=(),

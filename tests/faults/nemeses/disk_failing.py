@@ -3,8 +3,9 @@ write and sync of the gateway comes back with that error for a while, wherever i
 """
 
 import asyncio
+from contextlib import AbstractContextManager, nullcontext
 
-from tests.faults.bank import Bank
+from tests.faults.bank import Bank, Plan
 from tests.faults.fault import Draw, Fault
 from tests.faults.tracing import inject
 
@@ -33,4 +34,9 @@ async def strike(bank: Bank, draw: Draw) -> None:
         await bank.start()
 
 
-FAULTS = [Fault("disk read-only or failing", strike, ("sqlite",), weight=4)]
+def prepare(draw: Draw) -> AbstractContextManager[Plan]:
+    del draw
+    return nullcontext(Plan(desks=0))  # one process is traced
+
+
+FAULTS = [Fault("disk read-only or failing", strike, ("sqlite",), prepare=prepare, weight=4)]

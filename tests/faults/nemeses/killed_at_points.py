@@ -10,7 +10,7 @@ from tests.faults.fault import Draw, Fault
 def prepare(draw: Draw) -> AbstractContextManager[Plan]:
     point, nth = POINTS[draw.number % len(POINTS)], 1 + draw.number // len(POINTS) % 4
     tells = point.startswith("notify.")
-    return nullcontext(Plan(environment={"HUIYIN_KILL_AT": f"{point}:{nth}"}, tells=tells))
+    return nullcontext(Plan(environment={"HUIYIN_KILL_AT": f"{point}:{nth}"}, tells=tells, desks=0))
 
 
 async def strike(bank: Bank, draw: Draw) -> None:

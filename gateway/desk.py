@@ -1,0 +1,169 @@
+"""A desk: the process that answers pushes under load (see intake/desks.py): the channels over the store, and nothing else."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Coroutine, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from config.keys import Keyring
+from config.settings import Settings
+from gateway import plugins
+from gateway.contract.call import Call, Reply, Route
+from gateway.contract.ports import Posters, Push
+from gateway.engines import open_keyring, open_store
+from gateway.intake.accept import Acceptance
+from gateway.intake.line import Line, Said, pack
+from gateway.intake.progress import Teller
+from gateway.intake.scrub.envelope import Scrub
+from gateway.intake.server import Intake
+from gateway.ops import metrics
+from gateway.ops.logs import log, set_up_logs
+from gateway.ops.loops import run
+from gateway.ops.memory import settle_memory
+from gateway.ops.time import SystemClock, pause
+from gateway.store.port import Store
+
+COUNT_EVERY_S = 1.0
+Routes = Sequence[tuple[str, Route]]
+
+
+def run_desk(
+    settings: Settings,
+    public_url: str,
+    routes: Routes,
+    line: socket.socket,
+    hands: socket.socket,
+) -> None:
+    """Until the gateway says so, or is gone. `routes`: all that the gateway answers, by instance."""
+    # Who stops the gateway often tells all its processes. The gateway tells this one when it is time.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    set_up_logs()
+    try:
+        run(_serve(settings, public_url, routes, line, hands))
+    except Exception as error:  # the gateway starts another; what the error says may hold what a customer wrote
+        log.error("desk.failed", desk=os.getpid(), exc_info=error)
+        sys.exit(1)
+
+
+async def _serve(
+    settings: Settings,
+    public_url: str,
+    routes: Routes,
+    line: socket.socket,
+    hands: socket.socket,
+) -> None:
+    keyring = open_keyring(settings)
+    store = open_store(settings, beside=True)
+    await store.open()
+    await Desk(settings, keyring, store, public_url, routes).serve(line, hands)
+    await store.close()
+
+
+class Desk:
+    def __init__(self, settings: Settings, keyring: Keyring, store: Store, public_url: str, routes: Routes) -> None:
+        self._settings = settings
+        self._ended = asyncio.Event()
+        self._waiting: dict[int, asyncio.Future[Reply]] = {}
+        self._asked = 0
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._line = Line(self._hear, self._lose)
+        house = plugins.open_house(settings, keyring, SystemClock(), public_url)
+        house = replace(house, branch_link=self._find_branch_link)
+        self._branches = house.branches
+        self._channels = {
+            name: plugins.open_channel(name, entry, house) for name, entry in settings.channels.items() if entry.enabled
+        }
+        intake = Intake(
+            keep_soon=Acceptance(store, Scrub(store.mark), partial(self._line.say, ("kept",))).keep_soon,
+            clock=house.clock,
+            public_url=public_url,
+            trusted_proxies=settings.server.trusted_proxies,
+            per_minute=settings.server.public_per_minute,
+            answer_ask=Teller(store, house).tell,
+        )
+        for name, route in routes:
+            channel = self._channels.get(name)
+            if isinstance(channel, Push) and route.stateless and not route.public:
+                intake.add_push(name, channel, route)
+            else:
+                # How often an address may come is counted where all of them come together.
+                intake.add_page(name, replace(route, public=False), self._pass_on)
+        self._server = intake.build_server()
+
+    async def serve(self, line: socket.socket, hands: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        line.setblocking(False)
+        await loop.connect_accepted_socket(lambda: self._line, line)
+        hands.setblocking(False)
+        loop.add_reader(hands, self._take, hands)
+        settle_memory()
+        self._line.say(("ready",))
+        while not self._ended.is_set():
+            await pause(self._ended, COUNT_EVERY_S)
+            if counts := metrics.shared.take():
+                self._line.say(("count", counts))
+        loop.remove_reader(hands)
+        self._line.close()
+
+    def _find_branch_link(self, code: str) -> str:
+        for channel in self._channels.values():
+            if isinstance(channel, Posters):
+                return channel.find_branch_link(code) if code in self._branches else ""
+        return ""
+
+    async def _pass_on(self, call: Call) -> Reply:
+        self._asked += 1
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._waiting[self._asked] = future
+        self._line.say(("call", self._asked, pack(call)))
+        return await future
+
+    # --- what comes from the gateway -----------------------------------------------------------------------------------
+
+    def _take(self, hands: socket.socket) -> None:
+        """Connections."""
+        numbers = [0]
+        while numbers:
+            try:
+                _, numbers, *_ = socket.recv_fds(hands, 1, 1)
+            except OSError:  # no more for now
+                return
+            for number in numbers:
+                self._run(self._open(socket.socket(fileno=number)))
+
+    async def _open(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(self._server, connection)
+        except OSError:  # the caller has gone
+            connection.close()
+
+    def _hear(self, said: Said) -> None:
+        match said:
+            case ("reply", number, reply):
+                future = self._waiting.pop(number)
+                if not future.done():
+                    future.set_result(reply)
+            case ("drain",):
+                self._run(self._drain())
+
+    async def _drain(self) -> None:
+        self._server.pre_shutdown()
+        await self._server.shutdown(self._settings.server.drain_s)
+        self._ended.set()
+
+    def _lose(self) -> None:
+        if not self._ended.is_set():
+            log.error("desk.left_alone", desk=os.getpid())
+            os._exit(1)
+
+    def _run(self, work: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
