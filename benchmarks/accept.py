@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from benchmarks import databases, servers
 
+WARM_UP_S = 8
+"""Until the gateway has seen that there is a load, and its desks answer."""
 PLACES = {"server and database on one core": ("0", "1"), "two cores, nothing pinned": (None, None)}
 
 HEADINGS = (
@@ -27,14 +29,16 @@ def measure(rounds: int, seconds: int, store: str) -> None:
             databases.opened(store, server_cpu) as make,
             servers.bare(server_cpu) as base,
             servers.gateway(server_cpu, roles="accept", database=make()) as ours,
-            servers.gateway(server_cpu, roles="accept", database=make(), program="benchmarks.one_by_one") as single,
+            servers.gateway(
+                server_cpu, roles="accept", database=make(), program="benchmarks.one_by_one", processes=0
+            ) as single,
             servers.plain(server_cpu, make()) as plain,
         ):
             for server in (base, ours, single, plain):
-                servers.load(server, 16, 2, cpu=load_cpu)
+                servers.load(server, 16, WARM_UP_S, cpu=load_cpu)
             for connections in (1, 16, 64):
                 print(measure_row(base, ours, connections, rounds, seconds, load_cpu, (single, plain)), flush=True)
-            print(f"resident after this load: {ours.memory_mb():.0f} MB")
+            print(f"after this load: {ours.count_processes()} processes, {ours.memory_mb():.0f} MB")
 
 
 def measure_row(

@@ -49,15 +49,27 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def memory_mb(self) -> float:
-        """Resident set of the process and its children, in MB."""
-        pids, total = [self.pid], 0.0
-        while pids:
-            pid = pids.pop()
+        """Of the process and its children, in MB; what they have in common is counted once (the kernel's PSS)."""
+        total = 0
+        for pid in self._list_processes():
             with contextlib.suppress(OSError):
-                total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-                for children in Path(f"/proc/{pid}/task").glob("*/children"):
-                    pids += [int(child) for child in children.read_text().split()]
-        return total
+                found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+                total += int(found[1]) if found else 0
+        return total / 1024
+
+    def count_processes(self) -> int:
+        """It and its children, without those that Python keeps for itself."""
+        return sum(
+            b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in self._list_processes()
+        )
+
+    def _list_processes(self) -> list[int]:
+        found = [self.pid]
+        for pid in found:  # grows meanwhile
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                with contextlib.suppress(OSError):
+                    found += [int(child) for child in children.read_text().split()]
+        return found
 
 
 @dataclass(frozen=True)
@@ -128,10 +140,11 @@ def plain(cpu: str | None, database: Database | None) -> Iterator[Server]:
             yield server
 
 
-def write_config(folder: Path, database: Database | None = None) -> Path:
-    """One hotline and the ledger."""
+def write_config(folder: Path, database: Database | None = None, *, processes: int | None = None) -> Path:
+    """One hotline and the ledger; `processes` of the server, where it is not to decide by itself."""
     path = folder / "bench.toml"
     text = f'[channels.{INSTANCE}]\nadapter = "hotline"\nkeys = ["{KEY}"]\n[systems.ledger]\nadapter = "ledger"\n'
+    text += f"[server]\nprocesses = {processes}\n" if processes is not None else ""
     path.write_text(text + (database.settings if database else ""), "utf-8")
     return path
 
@@ -144,13 +157,14 @@ def gateway(
     data: Path | None = None,
     database: Database | None = None,
     program: str = "gateway",
+    processes: int | None = None,
 ) -> Iterator[Server]:
     """With one hotline channel and the ledger. Its data directory is removed, unless it was given. `program` is the
     module that is run.
     """
     port = find_port()
     folder = data or Path(tempfile.mkdtemp(prefix="huiyin-bench-"))
-    config = write_config(folder, database)
+    config = write_config(folder, database, processes=processes)
     command = [sys.executable, "-m", program, "serve", "--config", str(config), "--data", str(folder)]
     command += ["--port", str(port), *(["--roles", roles] if roles else [])]
     try:

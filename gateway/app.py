@@ -1,7 +1,6 @@
 """The composition root: the only place that names concrete engines and puts the rooms together."""
 
 import asyncio
-import multiprocessing
 import os
 import signal
 import socket
@@ -41,6 +40,7 @@ from gateway.intake.scrub.envelope import Scrub
 from gateway.intake.server import Intake
 from gateway.intake.status_page import StatusPage
 from gateway.intake.waiting import answering
+from gateway.ops.forking import open_context
 from gateway.ops.logs import log
 from gateway.ops.memory import settle_memory
 from gateway.ops.time import SystemClock, pause
@@ -375,7 +375,7 @@ class Gateway:
         self._tasks.append(asyncio.create_task(self._desks.watch(self._stop), name="desks"))
 
     def _spawn_desk(self, routes: Routes, line: socket.socket, hands: socket.socket) -> BaseProcess:
-        process = multiprocessing.get_context("spawn").Process(
+        process = open_context().Process(
             target=run_desk,
             args=(self._settings, self.public_url, routes, line, hands),
             name="huiyin-desk",

@@ -46,7 +46,9 @@ Spawn = Callable[[socket.socket, socket.socket], BaseProcess]
 
 
 def count_desks() -> int:
-    """One per core that this process may use, and none where there is only one."""
+    """One per core that this process may use, and none where there is only one or sockets cannot be handed over."""
+    if not hasattr(socket, "send_fds"):
+        return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, MOST) if cores > 1 else 0
 

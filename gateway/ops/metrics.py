@@ -84,7 +84,7 @@ Place: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
 """The name of a sample and its labels."""
 
 
-class _Shared(Collector):
+class Shared(Collector):
     """Metrics that processes beside the gateway move as well (its desks): here they stand together."""
 
     def __init__(self, *own: Collector) -> None:
@@ -127,7 +127,7 @@ def _place(sample: Sample) -> Place:
     return sample.name, tuple(sample.labels.items())
 
 
-shared = _Shared(accepted, refused, removed, answer_seconds, bugs)
+shared = Shared(accepted, refused, removed, answer_seconds, bugs)
 registry.register(shared)
 
 

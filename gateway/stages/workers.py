@@ -17,6 +17,7 @@ from config.keys import Keyring
 from config.settings import Settings
 from gateway import plugins
 from gateway.ops import metrics
+from gateway.ops.forking import open_context
 from gateway.ops.logs import log
 from gateway.ops.memory import settle_memory
 from gateway.ops.time import SystemClock
@@ -73,7 +74,7 @@ class Workers:
         log.info("workers.started", count=self._count)
         return ProcessPoolExecutor(
             self._count,
-            mp_context=multiprocessing.get_context("spawn"),
+            mp_context=open_context(),
             initializer=_open,
             initargs=(self._settings, self._keyring),
         )

@@ -102,8 +102,8 @@ class GroupWriter:
     def start(self, numbering: Numbering) -> None:
         """Raises sqlite3.Error if the file cannot be written, OSError if its folder cannot be opened."""
         self._loop = asyncio.get_running_loop()
-        self._turn.open()
         self._connection = self._open_connection()
+        self._turn.open()
         self._stock = Stock(numbering)
         self._thread = threading.Thread(target=self._work, name="huiyin-store-writer", daemon=True)
         self._thread.start()
@@ -202,18 +202,18 @@ class GroupWriter:
         if connection is None or not self._turn.try_take():
             return False
         try:
-            self._write(connection, rows)
+            self._write(connection, rows, alone=True)
         except Exception:
             self._roll_back(connection)
             self._turn.give_back()
             return False
         return True
 
-    def _write(self, connection: sqlite3.Connection, rows: Sequence[Put]) -> None:
+    def _write(self, connection: sqlite3.Connection, rows: Sequence[Put], *, alone: bool) -> None:
         point("accept.before_begin")
         connection.execute("BEGIN IMMEDIATE")
         try:
-            put_all(connection, rows)
+            put_all(connection, rows, alone=alone)
         except sqlite3.IntegrityError:
             # A key that is known. A sender that repeats itself rarely does so once.
             self._groups_without_hope = CAREFUL_GROUPS
@@ -263,7 +263,7 @@ class GroupWriter:
         if rows is None or self._connection is None:
             return False
         try:
-            self._write(self._connection, rows)
+            self._write(self._connection, rows, alone=False)
         except Exception:
             self._roll_back(self._connection)
             return False

@@ -19,8 +19,13 @@ def push(url: str, number: int) -> None:
 
 
 def list_workers(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    """All processes that the gateway's forks have made, themselves not among them."""
+    return [grandchild for child in list_children(pid) for grandchild in list_children(child)]
+
+
+def list_children(pid: int) -> list[int]:
+    paths = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for path in paths for child in path.read_text().split()]
 
 
 def test_worker_processes_end_when_the_gateway_is_killed(tmp_path: Path) -> None:
