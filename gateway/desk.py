@@ -92,8 +92,7 @@ class Desk:
             if isinstance(channel, Push) and route.stateless and not route.public:
                 intake.add_push(name, channel, route)
             else:
-                # How often an address may come is counted where all of them come together.
-                intake.add_page(name, replace(route, public=False), self._pass_on)
+                intake.add_passing(name, route, self._pass_on)
         self._server = intake.build_server()
 
     async def serve(self, line: socket.socket, hands: socket.socket) -> None:
@@ -101,7 +100,8 @@ class Desk:
         line.setblocking(False)
         await loop.connect_accepted_socket(lambda: self._line, line)
         hands.setblocking(False)
-        loop.add_reader(hands, self._take, hands)
+        self._hands = hands
+        loop.add_reader(hands, self._take)
         settle_memory()
         self._line.say(("ready",))
         while not self._ended.is_set():
@@ -126,12 +126,12 @@ class Desk:
 
     # --- what comes from the gateway -----------------------------------------------------------------------------------
 
-    def _take(self, hands: socket.socket) -> None:
+    def _take(self) -> None:
         """Connections."""
         numbers = [0]
         while numbers:
             try:
-                _, numbers, *_ = socket.recv_fds(hands, 1, 1)
+                _, numbers, *_ = socket.recv_fds(self._hands, 1, 1)
             except OSError:  # no more for now
                 return
             for number in numbers:
@@ -154,6 +154,8 @@ class Desk:
                 self._run(self._drain())
 
     async def _drain(self) -> None:
+        self._take()
+        await asyncio.sleep(0)
         self._server.pre_shutdown()
         await self._server.shutdown(self._settings.server.drain_s)
         self._ended.set()

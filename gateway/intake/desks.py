@@ -127,17 +127,20 @@ class Desks:
         while len(self._desks) < self._count and not stop.is_set():
             try:
                 await self._start()
-            except OSError as error:  # no memory, no more processes: the gateway goes on as it is
-                log.warning("desk.not_started", reason=type(error).__name__)
+            except Exception as error:  # no memory, no more processes: the gateway goes on as it is
+                self._failures += 1
+                log.warning("desk.not_started", exc_info=error)
                 return
 
     async def _start(self) -> None:
         ours, theirs = socket.socketpair()
         hands, their_hands = socket.socketpair()
-        with theirs, their_hands:
-            ours.setblocking(False)
-            hands.setblocking(False)
+        with contextlib.ExitStack() as unless_started, theirs, their_hands:
+            for end in (ours, hands):
+                unless_started.enter_context(end)
+                end.setblocking(False)
             process = await asyncio.to_thread(self._spawn, theirs, their_hands)
+            unless_started.pop_all()
         if self._stopping:
             process.kill()
         desk = _Desk(process, hands)
@@ -160,6 +163,7 @@ class Desks:
         self._desks.remove(desk)
         if desk in self._ready:
             self._ready.remove(desk)
+            metrics.desks.set(len(self._ready))
         elif not self._stopping:
             self._failures += 1
         if not self._ready:
@@ -184,6 +188,7 @@ class Desks:
                 log.info("desk.ready", desk=desk.process.pid)
                 self._failures = 0
                 self._ready.append(desk)
+                metrics.desks.set(len(self._ready))
                 if not self._stopping:
                     self._server.hand_over = self._hand_over
                     self._server.hand_all_over()

@@ -100,6 +100,10 @@ class Intake:
 
         self._add(name, route, _begin_awaited(name, guarded))
 
+    def add_passing(self, name: str, route: Route, answer: Answer) -> None:
+        """What another process answers: there it is counted, and there is asked how often an address may call."""
+        self._add(name, route, _begin_awaited(name, answer), is_counted=False)
+
     def build_server(self) -> Server:
         return Server(self.handle, self.begin_whole, self._describe_error, largest_body=self._largest)
 
@@ -182,7 +186,8 @@ class Intake:
         began = time.perf_counter()
 
         def told(reply: Reply) -> None:
-            place.seconds.observe(time.perf_counter() - began)
+            if place.seconds is not None:
+                place.seconds.observe(time.perf_counter() - began)
             tell(reply)
 
         try:
@@ -233,8 +238,8 @@ class Intake:
                 break
         return remote
 
-    def _add(self, name: str, route: Route, begin: Begin) -> None:
-        place = _Place(name, route.limit_bytes, begin, metrics.answer_seconds.labels(name))
+    def _add(self, name: str, route: Route, begin: Begin, *, is_counted: bool = True) -> None:
+        place = _Place(name, route.limit_bytes, begin, metrics.answer_seconds.labels(name) if is_counted else None)
         if (route.method, route.path) in {(known.method, known.path) for _, known in self.routes}:
             # Two instances of one party share its short address; the first in the settings has it.
             log.warning("route.taken", channel=name, method=route.method, path=route.path)
@@ -333,7 +338,7 @@ class _Place:
     name: str
     limit_bytes: int
     begin: Begin
-    seconds: Histogram
+    seconds: Histogram | None
 
     def refuse(self, error: Refused) -> Reply:
         metrics.refused.labels(self.name, error.code).inc()

@@ -45,6 +45,7 @@ oldest_seconds = Gauge(
     registry=registry,
 )
 alarms = Counter("huiyin_alarms", "Promises found broken by the sweep", ["promise"], registry=registry)
+desks = Gauge("huiyin_desks", "Processes that answer calls beside the gateway's own", registry=registry)
 polled = Counter("huiyin_polled", "Polls of a channel", ["channel", "outcome"], registry=registry)
 last_poll = Gauge("huiyin_last_poll_timestamp_seconds", "Last good poll of a channel", ["channel"], registry=registry)
 bugs = Counter("huiyin_bugs", "Failures without a name, each logged with its traceback", ["where"], registry=None)

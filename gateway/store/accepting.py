@@ -226,7 +226,9 @@ def _assign_matters(
     """Gives every entry its matter and its part in it. Returns the threads that were touched."""
     open_threads: dict[bytes, _OpenThread] = {}
     touched: dict[bytes, _OpenThread] = {}
-    keyed = [(entry, envelope, _mark_thread(vault, envelope)) for entry in fresh if (envelope := entry.envelope)]
+    keyed = [
+        (entry, envelope, _mark_thread(vault, entry.key, envelope)) for entry in fresh if (envelope := entry.envelope)
+    ]
     # A thread that grows with time is a call, and most calls come once.
     asked = {key for _, each, key in keyed if key and not (hopeful and each.thread and each.thread.sequential)}
     rows = yield from ask_for(_THREADS, list(asked))
@@ -264,8 +266,10 @@ def _assign_matters(
     return touched
 
 
-def _mark_thread(vault: Vault, envelope: Envelope) -> bytes | None:
+def _mark_thread(vault: Vault, source_key: bytes, envelope: Envelope) -> bytes | None:
     thread = envelope.thread
+    if thread and (thread.key, thread.sequential) == (envelope.source_key, envelope.sequential):
+        return source_key  # a call is told by its id, and so is its thread
     return mark_key(vault, envelope.channel, thread.key, sequential=thread.sequential) if thread else None
 
 

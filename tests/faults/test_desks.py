@@ -124,7 +124,11 @@ async def test_connections_move_to_the_desks_and_every_answer_is_as_before(tmp_p
             ) as slowly:
                 assert slowly.status == 201
 
-            # Counted in one place, whoever answered.
+            # Counted in one place and once, whoever answered.
+            async with session.get(f"{running.url}/metrics") as answer:
+                text = await answer.text()
+            assert 'huiyin_answer_seconds_count{channel="guestbook"} 1.0\n' in text
+            assert "huiyin_desks 2.0\n" in text
             async with asyncio.timeout(LIMIT_S):
                 while await count_accepted(session, running.url) != 62:  # noqa: ASYNC110 - another process's doing
                     await asyncio.sleep(0.1)
