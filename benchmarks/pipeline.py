@@ -21,7 +21,7 @@ def measure_one(rounds: int, seconds: int, store: str, data: Path | None, databa
     print(f"\n### accept -> register -> ledger on {store}, all roles in one gateway, two cores")
     with servers.gateway(None, data=data, database=database) as ours:
         wait_until_done(ours)
-        print(f"resident when idle: {ours.memory_mb():.0f} MB")
+        print(f"memory when idle: {ours.memory_mb():.0f} MB")
         rates = []
         for _ in range(max(3, rounds // 2)):
             began = time.monotonic()
@@ -32,7 +32,7 @@ def measure_one(rounds: int, seconds: int, store: str, data: Path | None, databa
             print(
                 f"accepted {turn.good} at {turn.rate:,.0f}/s, all in the ledger after {took:.1f} s: {rates[-1]:,.0f}/s"
             )
-        print(f"sustained: {st.median(rates):,.0f} complaints/s (median); resident: {ours.memory_mb():.0f} MB")
+        print(f"sustained: {st.median(rates):,.0f} complaints/s (median); memory: {ours.memory_mb():.0f} MB")
 
 
 def wait_until_done(gateway: servers.Server) -> None:

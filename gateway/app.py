@@ -18,7 +18,7 @@ from config.settings import Rung, Settings
 from gateway import plugins
 from gateway.contract.errors import TryLater
 from gateway.contract.pages.links import write_status_link
-from gateway.contract.ports import Channel, Collect, Listen, Notifier, Poll, Posters, Push, Scanner, System, Transcriber
+from gateway.contract.ports import Channel, Collect, Listen, Notifier, Poll, Push, Scanner, System, Transcriber
 from gateway.contract.receipt import Receipt
 from gateway.desk import Routes, run_desk
 from gateway.engines import (
@@ -147,7 +147,7 @@ class Gateway:
         house = plugins.open_house(settings, self._keyring, self._clock, self.public_url)
         self.house = replace(
             house,
-            branch_link=self._find_branch_link,
+            branch_link=partial(plugins.find_branch_link, self.channels, house.branches),
             read_attachment=self._read_attachment,
             seal=self._seal,
             unseal=self._unseal,
@@ -224,7 +224,7 @@ class Gateway:
 
     def _open_parties(self) -> None:
         settings, house = self._settings, self.house
-        self.channels = {n: plugins.open_channel(n, e, house) for n, e in settings.channels.items() if e.enabled}
+        self.channels |= {n: plugins.open_channel(n, e, house) for n, e in settings.channels.items() if e.enabled}
         self.systems = {n: plugins.open_system(n, e, house) for n, e in settings.systems.items() if e.enabled}
         self.notices = {n: plugins.open_notice(n, e, house) for n, e in settings.notices.items() if e.enabled}
         self.transcriber = plugins.open_speech(settings.speech, house) if settings.speech else None
@@ -235,12 +235,6 @@ class Gateway:
                 raise SettingsError(
                     f"settings: escalation and alarms: there is no notice {rung.notice!r}; add a section [notices.{rung.notice}]"
                 )
-
-    def _find_branch_link(self, code: str) -> str:
-        for channel in self.channels.values():
-            if isinstance(channel, Posters):
-                return channel.find_branch_link(code) if code in self.house.branches else ""
-        return ""
 
     # Parties are opened before the store is, so that wrong settings make none.
 

@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ from config.keys import Keyring
 from config.settings import Settings
 from gateway import plugins
 from gateway.contract.call import Call, Reply, Route
-from gateway.contract.ports import Posters, Push
+from gateway.contract.ports import Channel, Push
 from gateway.engines import open_keyring, open_store
 from gateway.intake.accept import Acceptance
 from gateway.intake.line import Line, Said, pack
@@ -26,7 +27,7 @@ from gateway.ops.logs import log, set_up_logs
 from gateway.ops.loops import run
 from gateway.ops.memory import settle_memory
 from gateway.ops.time import SystemClock, pause
-from gateway.store.port import Store
+from gateway.store.port import Store, StoreUnavailable
 
 COUNT_EVERY_S = 1.0
 Routes = Sequence[tuple[str, Route]]
@@ -44,41 +45,35 @@ def run_desk(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     set_up_logs()
+
+    async def serve() -> None:
+        store = open_store(settings, beside=True)
+        await store.open()
+        await Desk(settings, open_keyring(settings), store, public_url, routes).serve(line, hands)
+        await store.close()
+
     try:
-        run(_serve(settings, public_url, routes, line, hands))
+        run(serve())
     except Exception as error:  # the gateway starts another; what the error says may hold what a customer wrote
         log.error("desk.failed", desk=os.getpid(), exc_info=error)
         sys.exit(1)
 
 
-async def _serve(
-    settings: Settings,
-    public_url: str,
-    routes: Routes,
-    line: socket.socket,
-    hands: socket.socket,
-) -> None:
-    keyring = open_keyring(settings)
-    store = open_store(settings, beside=True)
-    await store.open()
-    await Desk(settings, keyring, store, public_url, routes).serve(line, hands)
-    await store.close()
-
-
 class Desk:
     def __init__(self, settings: Settings, keyring: Keyring, store: Store, public_url: str, routes: Routes) -> None:
         self._settings = settings
+        self._store = store
         self._ended = asyncio.Event()
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._asked = 0
         self._tasks: set[asyncio.Task[object]] = set()
         self._line = Line(self._hear, self._lose)
+        channels: dict[str, Channel] = {}
         house = plugins.open_house(settings, keyring, SystemClock(), public_url)
-        house = replace(house, branch_link=self._find_branch_link)
-        self._branches = house.branches
-        self._channels = {
-            name: plugins.open_channel(name, entry, house) for name, entry in settings.channels.items() if entry.enabled
-        }
+        house = replace(house, branch_link=partial(plugins.find_branch_link, channels, house.branches))
+        for name, entry in settings.channels.items():
+            if entry.enabled:
+                channels[name] = plugins.open_channel(name, entry, house)
         intake = Intake(
             keep_soon=Acceptance(store, Scrub(store.mark), partial(self._line.say, ("kept",))).keep_soon,
             clock=house.clock,
@@ -88,7 +83,7 @@ class Desk:
             answer_ask=Teller(store, house).tell,
         )
         for name, route in routes:
-            channel = self._channels.get(name)
+            channel = channels.get(name)
             if isinstance(channel, Push) and route.stateless and not route.public:
                 intake.add_push(name, channel, route)
             else:
@@ -106,16 +101,12 @@ class Desk:
         self._line.say(("ready",))
         while not self._ended.is_set():
             await pause(self._ended, COUNT_EVERY_S)
+            with suppress(StoreUnavailable):  # whoever pushes hears of it
+                await self._store.look_after_keys()
             if counts := metrics.shared.take():
                 self._line.say(("count", counts))
         loop.remove_reader(hands)
         self._line.close()
-
-    def _find_branch_link(self, code: str) -> str:
-        for channel in self._channels.values():
-            if isinstance(channel, Posters):
-                return channel.find_branch_link(code) if code in self._branches else ""
-        return ""
 
     async def _pass_on(self, call: Call) -> Reply:
         self._asked += 1

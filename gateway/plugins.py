@@ -6,7 +6,7 @@ A party is `adapters.<name>` of this distribution, or a package that announces i
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import partial
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ from config.keys import Keyring
 from config.load import SettingsError, validate
 from config.settings import InstanceSettings, Settings
 from gateway.contract.clock import Clock
-from gateway.contract.ports import Channel, House, Notifier, Scanner, System, Transcriber
+from gateway.contract.ports import Channel, House, Notifier, Posters, Scanner, System, Transcriber
 from gateway.contract.signing import derive_key
 
 Door = Literal["channel", "system", "notice", "speech", "scan"]
@@ -47,6 +47,14 @@ def open_house(settings: Settings, keyring: Keyring, clock: Clock, public_url: s
 
 def _derive_each(keyring: Keyring, purpose: str) -> Mapping[int, bytes]:
     return {version: derive_key(key, purpose) for version, key in keyring.keys.items()}
+
+
+def find_branch_link(channels: Mapping[str, Channel], branches: Container[str], code: str) -> str:
+    """The signed address of a branch's page, or nothing where no channel has one."""
+    for channel in channels.values():
+        if isinstance(channel, Posters):
+            return channel.find_branch_link(code) if code in branches else ""
+    return ""
 
 
 def open_channel(instance: str, entry: InstanceSettings, house: House) -> Channel:

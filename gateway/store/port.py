@@ -71,6 +71,11 @@ class Store(Protocol):
     async def probe(self) -> None:
         """Write and commit one row: the readiness check."""
 
+    async def look_after_keys(self) -> None:
+        """Now and then: what was destroyed elsewhere goes from memory, and the next months' keys are made long before they are
+        needed. All that waits for its write does it by itself. Raises StoreUnavailable.
+        """
+
     # --- what lies outside the database, under the same keys -------------------------------------------------------
 
     async def wrap(self, value: bytes, about: str, matter: str) -> bytes:

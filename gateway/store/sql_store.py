@@ -165,13 +165,12 @@ class SqlStore:
             await self._fetch_keyring()
             await self._engine.read(self._vault.plan_load)
 
-    async def _look_after_keys(self) -> None:
-        """What was destroyed elsewhere goes from memory, and the next months' keys are made long before they are needed."""
+    async def look_after_keys(self) -> None:
         if not self._vault.is_closed and time.monotonic() - self._keys_read_at > KEYS_EVERY_S:
             await self._read_keys()
 
     async def _write(self, kind: str, plan: Callable[[], Plan[T]]) -> T:
-        await self._look_after_keys()
+        await self.look_after_keys()
         for _ in range(UNKNOWN_MONTHS):
             try:
                 return await self._engine.write(kind, plan)
@@ -180,7 +179,7 @@ class SqlStore:
         return await self._engine.write(kind, plan)
 
     async def _read(self, plan: Callable[[], Plan[T]]) -> T:
-        await self._look_after_keys()
+        await self.look_after_keys()
         try:
             return await self._engine.read(plan)
         except KeyUnknown:
@@ -196,7 +195,7 @@ class SqlStore:
             self._engine.accept(call, tell)
 
     async def wrap(self, value: bytes, about: str, matter: str) -> bytes:
-        await self._look_after_keys()
+        await self.look_after_keys()
         try:
             return self._vault.seal(value, about, find_time(matter))
         except KeyUnknown as error:
@@ -204,7 +203,7 @@ class SqlStore:
         return self._vault.seal(value, about, find_time(matter))
 
     async def unwrap(self, sealed: bytes, about: str) -> bytes:
-        await self._look_after_keys()
+        await self.look_after_keys()
         try:
             return self._vault.unseal(sealed, about)
         except KeyUnknown:

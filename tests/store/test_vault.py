@@ -18,7 +18,7 @@ from gateway.store.months import find_month_of
 from gateway.store.port import StoreUnavailable
 from gateway.store.postgres import PostgresStore
 from gateway.store.rows import Target
-from gateway.store.sql_store import SqlStore
+from gateway.store.sql_store import KEYS_EVERY_S, SqlStore
 from gateway.store.sqlite import SqliteStore
 from gateway.store.vault import Erased, Tampered, destroy_key, find_key, name_month, number_month, read_month
 from tests.keyring import KEYRING
@@ -136,6 +136,17 @@ async def test_what_one_node_sealed_in_a_month_another_has_no_key_of_is_read_all
     await store.accept([make_envelope("later")])
     (item,) = await other.claim_inbox(10, bench.clock.now, LEASE)
     assert item.envelope.source_key == "later"
+
+
+async def test_who_only_accepts_lets_go_of_a_key_that_another_process_destroyed(bench: Bench):
+    store, other = await bench.open(), await bench.open()
+    sealed = store._vault.seal(b"words", "a", NOW)
+    await other._engine.write("key", partial(destroy_key, name_month(find_key(NOW)), NOW))
+    assert store._vault.unseal(sealed, "a") == b"words"
+    store._keys_read_at -= KEYS_EVERY_S
+    await store.look_after_keys()
+    with pytest.raises(Erased):
+        store._vault.unseal(sealed, "a")
 
 
 async def test_a_month_whose_key_is_destroyed_can_never_be_read_again(store: SqlStore, bench: Bench):
