@@ -1,4 +1,4 @@
-"""Desks: processes that read, check and answer pushes beside the gateway under load, which then only keeps them.
+"""Desks: processes that answer pushes beside the gateway's own, under load.
 
 One process at Python is one core. A desk takes connections over from the gateway as they are, so callers notice nothing,
 and does all that a push needs: it keeps it in the same store, by group commits of its own, as a node on another machine

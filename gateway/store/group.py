@@ -248,10 +248,10 @@ class GroupWriter:
             if not group.is_ready:
                 self._turn.take()
             try:
-                if not (group.is_ready or self._write_patiently(group.rows)):
-                    self._commit(group.jobs)
-                else:
+                if group.is_ready or self._write_patiently(group.rows):
                     self._complete(group.jobs)
+                else:
+                    self._commit(group.jobs)
             finally:
                 self._turn.give_back()
             if self._loop is not None and not self._loop.is_closed():
