@@ -13,10 +13,12 @@ import contextlib
 import itertools
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, Literal
 
 from gateway.contract.call import Reply
@@ -29,7 +31,7 @@ from gateway.ops.time import pause
 
 EVERY_S = 1.0
 BUSY = 0.5
-"""The part of a core that the event loop's thread takes under a load."""
+"""The part of a core that the event loop's thread takes, or waits for, under a load."""
 PUSHES = 100
 """That a desk could answer, in a second: less is no load, whatever else keeps the event loop busy."""
 BUSY_TURNS = 2
@@ -51,6 +53,15 @@ def count_desks() -> int:
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, MOST) if cores > 1 else 0
+
+
+def read_busy_s() -> float:
+    """For how long this thread has run so far, or has been ready to run while others had the cores."""
+    try:
+        ran, waited, _ = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat").read_text().split()
+    except (OSError, ValueError):  # no Linux: what it has run
+        return time.thread_time()
+    return (int(ran) + int(waited)) / 1e9
 
 
 class _Desk:
@@ -101,9 +112,9 @@ class Desks:
                 log.info("desks.wanted", count=self._count)
                 self._is_wanted = True
                 continue
-            wall_s, busy_s, pushes = time.monotonic(), time.thread_time(), self._intake.pushes
+            wall_s, busy_s, pushes = time.monotonic(), read_busy_s(), self._intake.pushes
             await pause(stop, min(LONGEST_S, EVERY_S * 2**self._failures))
-            wall_s, busy_s = time.monotonic() - wall_s, time.thread_time() - busy_s
+            wall_s, busy_s = time.monotonic() - wall_s, read_busy_s() - busy_s
             is_load = busy_s > BUSY * wall_s and self._intake.pushes - pushes > PUSHES * wall_s
             busy_turns = busy_turns + 1 if is_load else 0
             self._server.hand_all_over()

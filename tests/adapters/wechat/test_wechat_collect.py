@@ -193,7 +193,11 @@ async def running(bench: Bench, tmp_path: Path, request: pytest.FixtureRequest) 
     async with serving(clock) as (wechat, _):
         bank = Bank(wechat, clock, tmp_path, store, ear)
         intake = Intake(
-            accept=bank.accept, clock=clock, public_url="http://127.0.0.1", trusted_proxies=(), per_minute=1000
+            keep_soon=bank.accept.keep_soon,
+            clock=clock,
+            public_url="http://127.0.0.1",
+            trusted_proxies=(),
+            per_minute=1000,
         )
         intake.add_channel("gzh", bank.channel)  # type: ignore[arg-type]
         runner = web.ServerRunner(intake.build_server())
