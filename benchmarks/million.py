@@ -57,7 +57,7 @@ def measure_full(rounds: int, seconds: int, store: str, size: int, folder: Path,
         servers.gateway(None, roles="accept", data=folder, database=database) as full,
     ):
         for server in (empty, full):
-            servers.load(server, 16, 2, cpu=None)
+            servers.load(server, 16, accept.WARM_UP_S, cpu=None)
         print("\n".join(accept.HEADINGS).replace("bare", "empty").replace("huiyin", "full"))
         for connections in (16, 64):
             print(accept.measure_row(empty, full, connections, rounds, seconds, None), flush=True)
