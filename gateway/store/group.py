@@ -100,7 +100,7 @@ class GroupWriter:
         self._connection: sqlite3.Connection | None = None
 
     def start(self, numbering: Numbering) -> None:
-        """Raises sqlite3.Error if the file cannot be written, OSError if its folder cannot be opened."""
+        """Raises sqlite3.Error if the file cannot be written."""
         self._loop = asyncio.get_running_loop()
         self._connection = self._open_connection()
         self._turn.open()

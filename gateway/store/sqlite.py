@@ -85,7 +85,7 @@ class SqliteEngine:
             with closing(connect(self._path, write=False)) as connection:
                 self.numbering = Numbering(run(connection, read_secret()))
             self._writer.start(self.numbering)
-        except (sqlite3.Error, OSError) as error:
+        except sqlite3.Error as error:
             raise to_unavailable(error) from error
         self._keeper.start()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="huiyin-store-reader")

@@ -2,10 +2,12 @@
 
 SQLite itself lets one write at a time, but whoever waits for it only looks again now and then, sleeping up to 100 ms in between.
 Here the system wakes who waits. It is a courtesy between processes that write all the time, no protection: others (a
-command of an operator) know nothing of it and wait in SQLite's way.
+command of an operator) know nothing of it and wait in SQLite's way. So nothing fails for want of it: where the file system
+has no such locks, or the folder cannot be read, every turn is granted at once.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 try:
@@ -22,10 +24,10 @@ class Turn:
         self._number: int | None = None
 
     def open(self) -> None:
-        """Raises OSError."""
         # The folder of the file: the file itself must not be opened beside SQLite, whose own locks end at every close.
         if fcntl is not None:
-            self._number = os.open(self._folder, os.O_RDONLY)
+            with suppress(OSError):
+                self._number = os.open(self._folder, os.O_RDONLY)
 
     def close(self) -> None:
         number, self._number = self._number, None
@@ -39,13 +41,17 @@ class Turn:
             fcntl.flock(self._number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError:
+            return True
         return True
 
     def take(self) -> None:
         """Waits for it."""
         if self._number is not None:
-            fcntl.flock(self._number, fcntl.LOCK_EX)
+            with suppress(OSError):
+                fcntl.flock(self._number, fcntl.LOCK_EX)
 
     def give_back(self) -> None:
         if self._number is not None:
-            fcntl.flock(self._number, fcntl.LOCK_UN)
+            with suppress(OSError):
+                fcntl.flock(self._number, fcntl.LOCK_UN)

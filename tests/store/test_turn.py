@@ -1,11 +1,15 @@
 """Processes that write into one file take turns, and whoever waits is woken."""
 
 import asyncio
+import errno
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
+from gateway.store import turn as turn_module
 from gateway.store.turn import Turn
 from tests.store.conftest import Bench, make_envelope, on_sqlite
 
@@ -70,3 +74,16 @@ async def test_two_stores_on_one_file_keep_a_call_once(bench: Bench) -> None:
     assert len(receipts) == 200
     assert sum(accepted.duplicate for (accepted,) in told) == 200
     assert bench.query("SELECT count(*) FROM inbox") == [(200,)]
+
+
+@on_sqlite
+async def test_where_the_file_system_has_no_such_locks_everything_is_kept_all_the_same(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(turn_module.fcntl, "flock", refuse)
+    store = await bench.open()
+    told = await asyncio.gather(*(store.accept([make_envelope(str(n), sequential=n % 2 == 0)]) for n in range(20)))
+    assert len({accepted.receipt for (accepted,) in told}) == 20
