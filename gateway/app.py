@@ -368,10 +368,10 @@ class Gateway:
         )
         self._tasks.append(asyncio.create_task(self._desks.watch(self._stop), name="desks"))
 
-    def _spawn_desk(self, routes: Routes, line: socket.socket, hands: socket.socket) -> BaseProcess:
+    def _spawn_desk(self, routes: Routes, line: socket.socket, hands: socket.socket, core: int | None) -> BaseProcess:
         process = open_context().Process(
             target=run_desk,
-            args=(self._settings, self.public_url, routes, line, hands),
+            args=(self._settings, self.public_url, routes, line, hands, core),
             name="huiyin-desk",
             daemon=True,
         )

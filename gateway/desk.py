@@ -39,12 +39,17 @@ def run_desk(
     routes: Routes,
     line: socket.socket,
     hands: socket.socket,
+    core: int | None,
 ) -> None:
-    """Until the gateway says so, or is gone. `routes`: all that the gateway answers, by instance."""
+    """Until the gateway says so, or is gone. `routes`: all that the gateway answers, by instance. `core`: the one it keeps to."""
     # Who stops the gateway often tells all its processes. The gateway tells this one when it is time.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     set_up_logs()
+    if core is not None and hasattr(os, "sched_setaffinity"):
+        with suppress(OSError):  # it has been taken away meanwhile; any other does, too
+            # Its threads wake each other for every group: on the core they are on, that costs a tenth of an accept less.
+            os.sched_setaffinity(0, {core})
 
     async def serve() -> None:
         store = open_store(settings, beside=True)

@@ -43,15 +43,24 @@ STOP_S = 5.0
 LONGEST_S = 60.0
 """Desks that end as soon as they start are tried again at least this often."""
 
-Spawn = Callable[[socket.socket, socket.socket], BaseProcess]
-"""Starts a process (gateway/desk.py) with its ends of the line and of the way on which connections come. May block."""
+Spawn = Callable[[socket.socket, socket.socket, int | None], BaseProcess]
+"""Starts a process (gateway/desk.py) with its ends of the line and of the way on which connections come, and the core it keeps
+to, if to one. May block.
+"""
+
+
+def list_cores() -> list[int]:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 def count_desks() -> int:
     """One per core that this process may use, and none where there is only one or sockets cannot be handed over."""
     if not hasattr(socket, "send_fds"):
         return 0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(list_cores())
     return min(cores, MOST) if cores > 1 else 0
 
 
@@ -65,9 +74,10 @@ def read_busy_s() -> float:
 
 
 class _Desk:
-    def __init__(self, process: BaseProcess, hands: socket.socket) -> None:
+    def __init__(self, process: BaseProcess, hands: socket.socket, core: int | None) -> None:
         self.process = process
         self.hands = hands
+        self.core = core
         self.ended = asyncio.Event()
         self.line: Line | None = None
 
@@ -150,14 +160,25 @@ class Desks:
             for end in (ours, hands):
                 unless_started.enter_context(end)
                 end.setblocking(False)
-            process = await asyncio.to_thread(self._spawn, theirs, their_hands)
+            core = self._find_core()
+            process = await asyncio.to_thread(self._spawn, theirs, their_hands, core)
             unless_started.pop_all()
         if self._stopping:
             process.kill()
-        desk = _Desk(process, hands)
+        desk = _Desk(process, hands, core)
         self._desks.append(desk)
         line = desk.line = Line(partial(self._hear, desk), partial(self._lose, desk))
         await asyncio.get_running_loop().connect_accepted_socket(lambda: line, ours)
+
+    def _find_core(self) -> int | None:
+        """One that no desk keeps to. None where there is not just one desk for each: where there are more cores, other gateways
+        of the same machine would choose the same ones.
+        """
+        cores = list_cores()
+        if len(cores) != self._count:
+            return None
+        taken = {desk.core for desk in self._desks}
+        return next((core for core in cores if core not in taken), None)
 
     def _hand_over(self, number: int) -> bool:
         """In turns, so that all of them have the same."""

@@ -166,6 +166,36 @@ async def test_a_desk_that_dies_takes_nothing_with_it_and_another_follows(tmp_pa
         assert running.stop() == 0
 
 
+async def test_with_a_desk_for_every_core_each_keeps_to_its_own(tmp_path: Path) -> None:
+    all_cores = os.sched_getaffinity(0)
+    cores = sorted(all_cores)[:2]
+    os.sched_setaffinity(0, cores)  # and so for the gateway
+    try:
+        with gateway(tmp_path, "--config", write_settings(tmp_path, str(len(cores)))) as running:
+            before = await wait_for_desks(running, len(cores))
+            assert sorted(map(os.sched_getaffinity, before), key=min) == [{core} for core in cores]
+            lost = os.sched_getaffinity(before[0])
+            os.kill(before[0], signal.SIGKILL)
+            while is_running(before[0]):  # noqa: ASYNC110 - its doing
+                await asyncio.sleep(0.01)
+            after = await wait_for_desks(running, len(cores))
+            (new,) = set(after) - set(before)
+            assert os.sched_getaffinity(new) == lost
+            assert running.stop() == 0
+    finally:
+        os.sched_setaffinity(0, all_cores)
+
+
+async def test_where_there_are_more_cores_than_desks_none_keeps_to_one(tmp_path: Path) -> None:
+    cores = os.sched_getaffinity(0)
+    if len(cores) < 2:
+        pytest.skip("there is a single core")
+    with gateway(tmp_path, "--config", write_settings(tmp_path, "1")) as running:
+        (desk,) = await wait_for_desks(running, 1)
+        assert os.sched_getaffinity(desk) == cores
+        assert running.stop() == 0
+
+
 async def test_desks_end_with_a_gateway_that_is_killed(tmp_path: Path) -> None:
     with gateway(tmp_path, "--config", write_settings(tmp_path, "2")) as running:
         desks = await wait_for_desks(running, 2)
