@@ -1,10 +1,12 @@
 """What the store does beside its writer: moving the log into the database, and watching the room on the disk.
 
 A checkpoint in the writer would stall every caller of that moment, so it runs here on a connection of its own
-(PASSIVE: it waits for nobody and nobody waits for it). Under load without a pause the log would then never be empty, so
-never start over; once it is long, what came in meanwhile is finished while nobody else has a turn to write. That has to be
-little, as everybody waits for it: so what came in during a long checkpoint is moved by a shorter one, and what came in
-during that by one more.
+(PASSIVE: it waits for nobody and nobody waits for it). Its syncs keep the disk busy all the same, and a commit of that
+moment takes five times as long, so it comes when hardly anybody writes; under a load that lasts, now and then.
+
+Under load without a pause the log would then never be empty, so never start over; once it is long, what came in meanwhile
+is finished while nobody else has a turn to write. That has to be little, as everybody waits for it: so what came in during
+a long checkpoint is moved by a shorter one, and what came in during that by one more.
 """
 
 import shutil
@@ -18,9 +20,13 @@ from pathlib import Path
 from gateway.store.turn import Turn
 
 EVERY_S = 1.0
-CHECKPOINT_EVERY_S = 5.0
-"""A checkpoint keeps the disk busy for some 50 ms, and whoever commits waits for it; pages that change all the time are
-written once for all that happened in between."""
+LONGEST_S = 5.0
+"""Between two checkpoints, however many write: so long is the log under the heaviest load. Pages that change all the time are
+written once for all that happened in between.
+"""
+LOOKS, LOOK_EVERY_S = 16, 0.005
+BUSY_LOOKS = 2
+"""At most so many of them meet somebody who writes, where hardly anybody does."""
 LONG_LOG_PAGES = 8_192
 """32 MB of log."""
 SHORT_S = 0.03
@@ -58,10 +64,11 @@ class Keeper:
 
     def _work(self) -> None:
         connection: sqlite3.Connection | None = None
+        self._turn.open()
         checked = time.monotonic()
         while not self._stop.wait(EVERY_S):
             self._look_at_disk()
-            if not self._checkpoints or time.monotonic() - checked < CHECKPOINT_EVERY_S:
+            if not self._checkpoints or (time.monotonic() - checked < LONGEST_S and self._is_load()):
                 continue
             checked = time.monotonic()
             with suppress(sqlite3.Error, OSError):
@@ -70,16 +77,27 @@ class Keeper:
                 self._checkpoint(connection)
         if connection is not None:
             connection.close()
+        self._turn.close()
 
     def _checkpoint(self, connection: sqlite3.Connection) -> None:
         if _move(connection) <= LONG_LOG_PAGES:
             return
-        self._turn.open()
+        self._turn.take()
         try:
-            self._turn.take()
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         finally:
-            self._turn.close()
+            self._turn.give_back()
+
+    def _is_load(self) -> bool:
+        """Whoever writes has the turn meanwhile, in whichever process."""
+        busy_looks = 0
+        for _ in range(LOOKS):
+            if self._turn.try_take():
+                self._turn.give_back()
+            else:
+                busy_looks += 1
+            time.sleep(LOOK_EVERY_S)
+        return busy_looks > BUSY_LOOKS
 
     def _look_at_disk(self) -> None:
         try:

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.store.port import StoreUnavailable
 from gateway.store.sql_store import SqlStore
+from gateway.store.turn import Turn
 from tests.store.conftest import Bench, make_envelope, on_sqlite
 from tests.store.test_failures import count
 
@@ -64,7 +65,7 @@ async def test_under_load_the_log_is_moved_into_the_database_and_starts_over(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("gateway.store.keeper.EVERY_S", 0.02)
-    monkeypatch.setattr("gateway.store.keeper.CHECKPOINT_EVERY_S", 0.02)
+    monkeypatch.setattr("gateway.store.keeper.LONGEST_S", 0.02)
     monkeypatch.setattr("gateway.store.keeper.LONG_LOG_PAGES", 50)
     store = await bench.open()
     for start in range(0, 4000, 20):
@@ -74,6 +75,30 @@ async def test_under_load_the_log_is_moved_into_the_database_and_starts_over(
     log = bench.path.with_name("huiyin.db-wal").stat().st_size
     assert log < bench.path.stat().st_size
     assert count(bench) == 4000
+
+
+async def test_the_log_is_moved_into_the_database_when_hardly_anybody_writes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("gateway.store.keeper.EVERY_S", 0.02)
+    monkeypatch.setattr("gateway.store.keeper.LONGEST_S", 3600)
+    store = await bench.open()
+    turn = Turn(bench.path.parent)
+    turn.open()
+    turn.take()  # somebody writes all the time
+    await asyncio.sleep(0.5)  # a checkpoint of before would have ended
+    begun = bench.path.stat().st_size
+    other = sqlite3.connect(bench.path, isolation_level=None)
+    other.execute("PRAGMA wal_autocheckpoint = 0")
+    other.execute("CREATE TABLE much AS SELECT zeroblob(1000000) AS bytes")
+    await asyncio.sleep(1)
+    assert bench.path.stat().st_size == begun
+    turn.close()
+    async with asyncio.timeout(60):
+        while bench.path.stat().st_size == begun:  # noqa: ASYNC110 - another thread's doing
+            await asyncio.sleep(0.02)
+    other.close()
+    await store.close()
 
 
 async def test_while_another_process_writes_accepts_wait_and_the_loop_does_not(store: SqlStore, bench: Bench):
