@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.databases import Database
+from tests.ports import find_port
 
 HERE = Path(__file__).parent
 KEY = "benchmark-key-benchmark-key"
@@ -78,12 +78,6 @@ class Turn:
     p50_ms: float
     p99_ms: float
     good: int
-
-
-def find_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

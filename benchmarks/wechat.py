@@ -18,6 +18,7 @@ from pathlib import Path
 from adapters.wechat.simulation import Account, Pusher
 from adapters.wechat.simulation.load import Report, push_at_rate
 from benchmarks import servers
+from tests.ports import find_port
 
 RATE = 200
 INSTANCE = "gzh"
@@ -57,7 +58,7 @@ def _gateway(folder: Path, account: Account) -> Iterator[servers.Server]:
         '[systems.ledger]\nadapter = "ledger"\n',
         "utf-8",
     )
-    port = servers.find_port()
+    port = find_port()
     command = [sys.executable, "-m", "gateway", "serve", "--config", str(config), "--data", str(folder)]
     with servers.started("huiyin", [*command, "--port", str(port)], port, cpu=None, data=folder) as server:
         yield server

@@ -7,7 +7,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -21,6 +20,7 @@ import asyncpg
 
 from config.secret import Secret
 from gateway.store.migrate import migrate
+from tests.ports import find_port
 
 T = TypeVar("T")
 
@@ -78,8 +78,7 @@ class PostgresServer:
             shutil.chown(self._folder, self._user)
         self._options = [] if durable else ["-c", "fsync=off", "-c", "full_page_writes=off"]
         self._options += [] if vacuum else ["-c", "autovacuum=off"]
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = int(probe.getsockname()[1])
+        self.port = find_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()

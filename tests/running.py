@@ -5,7 +5,6 @@ import json
 import os
 import queue
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -25,13 +24,6 @@ from gateway.store.vault import Vault
 KEY = "test-key-for-the-hotline"
 START_LIMIT_S = 60.0
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def find_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
 
 HOTLINE_AND_LEDGER = f"""
 [channels.95561]

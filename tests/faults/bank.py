@@ -31,8 +31,9 @@ from tests.cable import Cable
 from tests.faults.checker import Finding, Held, Record, Told, check
 from tests.faults.load import GUESTBOOK_KEY, LANES, Load, find_matter, read_spoken
 from tests.faults.tracker import SECRET, read_journal
+from tests.ports import find_port
 from tests.postgres_server import PASSWORD, PostgresServer
-from tests.running import KEY, ROOT, Running, find_port, gateway, open_vault, read_ledger, write_config
+from tests.running import KEY, ROOT, Running, gateway, open_vault, read_ledger, write_config
 
 Engine = Literal["sqlite", "postgres"]
 

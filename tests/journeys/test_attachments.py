@@ -11,7 +11,8 @@ from email.message import EmailMessage
 from pathlib import Path
 
 from tests.clamd_server import SIGNATURE, ClamdServer, make_eicar
-from tests.running import find_port, gateway, read_ledger, run_cli, write_config
+from tests.ports import find_port
+from tests.running import gateway, read_ledger, run_cli, write_config
 
 CONFIG = """
 [channels.mail]

@@ -12,7 +12,8 @@ from adapters.email.simulator import open_mail_server
 from tests.journeys.test_commands import CALM, Bank
 from tests.journeys.test_complaint import CALL, push
 from tests.journeys.test_early_warning import to, wait_for
-from tests.running import HOTLINE_AND_LEDGER, Running, find_port, gateway, wait_for_ledger, write_config
+from tests.ports import find_port
+from tests.running import HOTLINE_AND_LEDGER, Running, gateway, wait_for_ledger, write_config
 
 
 def push_calls(running: Running, count: int, name: str = "c") -> set[str]:

@@ -16,7 +16,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.journeys.test_complaint import CALL, push
-from tests.running import HOTLINE_AND_LEDGER, KEY, ROOT, find_port, gateway, read_ledger, run_cli, wait_for_ledger
+from tests.ports import find_port
+from tests.running import HOTLINE_AND_LEDGER, KEY, ROOT, gateway, read_ledger, run_cli, wait_for_ledger
 from tests.running import write_config as write_settings
 
 CALM = "我想反映一下排队时间太长的问题。"

@@ -18,7 +18,8 @@ from adapters._tencent.crypto import decrypt, encrypt, make_signature, read_aes_
 from adapters._tencent.messages import read_message
 from adapters.wechat.replies import render
 from gateway.contract.receipt import parse_receipt
-from tests.running import Running, find_port, gateway, run_cli, wait_for_ledger
+from tests.ports import find_port
+from tests.running import Running, gateway, run_cli, wait_for_ledger
 
 APPID = "wx0000000000000000"
 

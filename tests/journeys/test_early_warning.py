@@ -10,7 +10,8 @@ from pathlib import Path
 
 from adapters.email.simulator import Mail, MailServer, open_mail_server
 from tests.journeys.test_complaint import CALL, push
-from tests.running import HOTLINE_AND_LEDGER, Running, find_port, gateway, run_cli, write_config
+from tests.ports import find_port
+from tests.running import HOTLINE_AND_LEDGER, Running, gateway, run_cli, write_config
 
 
 def write_bank(data: Path, mail_port: int, listen_port: int) -> Path:

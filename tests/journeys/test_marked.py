@@ -29,8 +29,9 @@ from gateway.contract.call import Call
 from gateway.contract.clock import Millis
 from tests.contract.parties import ADAPTERS, PUSHES, load, simulated_settings
 from tests.marked import PERSONAL, SAID, SECRETS, find_marks, mark_all
+from tests.ports import find_port
 from tests.postgres_server import PASSWORD, PostgresServer
-from tests.running import ROOT, Running, find_port, gateway, open_vault, read_ledger, run_cli, write_config
+from tests.running import ROOT, Running, gateway, open_vault, read_ledger, run_cli, write_config
 
 SHARED = ROOT.parent / "shared" / "samples"
 INSTANCES = {"hotline": "95561", "wechat": "gzh", "branch_qr": "branch", "guestbook": "book", "email": "mail"}

@@ -11,7 +11,8 @@ from post_office import TO, make_mail
 
 from adapters.email.simulator import MailServer, open_mail_server
 from gateway.contract.receipt import spoken
-from tests.running import Running, find_port, gateway, read_ledger, run_cli, write_config
+from tests.ports import find_port
+from tests.running import Running, gateway, read_ledger, run_cli, write_config
 
 LIMIT_S = 60.0
 

@@ -24,7 +24,7 @@ from gateway.contract.errors import Ignored, Misconfigured, Rejected, TryLater
 from gateway.contract.ports import Notice, Notifier, Purpose
 from gateway.contract.receipt import make_receipt
 from tests.contract.house import make_house
-from tests.running import find_port
+from tests.ports import find_port
 
 RECEIPT = make_receipt(47_110_815_424)
 CUSTOMERS_ID = "<tencent_" + "0123456789ABCDEF" * 6 + "@qq.com>"

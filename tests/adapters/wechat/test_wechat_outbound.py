@@ -11,7 +11,8 @@ from aiosmtpd.controller import Controller
 from wechat_servers import AMR, JPEG, OPENID, TEMPLATE, TEMPLATE_FIELDS
 
 from adapters.wechat.simulation import Account, Pusher, WeChat, open_wechat
-from tests.running import Running, find_port, gateway, read_ledger, run_cli, write_config
+from tests.ports import find_port
+from tests.running import Running, gateway, read_ledger, run_cli, write_config
 
 CUSTOM, SEND = "/cgi-bin/message/custom/send", "/cgi-bin/message/template/send"
 PATIENCE_S = 30.0
