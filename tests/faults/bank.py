@@ -31,7 +31,7 @@ from tests.cable import Cable
 from tests.faults.checker import Finding, Held, Record, Told, check
 from tests.faults.load import GUESTBOOK_KEY, LANES, Load, find_matter, read_spoken
 from tests.faults.tracker import SECRET, read_journal
-from tests.ports import find_port
+from tests.ports import hold_port
 from tests.postgres_server import PASSWORD, PostgresServer
 from tests.running import KEY, ROOT, Running, gateway, open_vault, read_ledger, write_config
 
@@ -139,9 +139,10 @@ class Bank:
         self.data.mkdir(exist_ok=True)
         # The database of a run is a copy, so it is there before a gateway is, which then makes no key of its own.
         make_keyring(self.data / "keys" / "master.key")
-        self.ports = [find_port() for _ in range(plan.nodes)]
-        self.mail_ports = [find_port() for _ in range(plan.nodes)]
-        self.tracker_port = find_port()
+        self._stack = ExitStack()
+        self.ports = [self._stack.enter_context(hold_port()) for _ in range(plan.nodes)]
+        self.mail_ports = [self._stack.enter_context(hold_port()) for _ in range(plan.nodes)]
+        self.tracker_port = self._stack.enter_context(hold_port())
         self.nodes: list[Running | None] = [None] * plan.nodes
         self.environment = dict(plan.environment)
         self.desks = random.Random(f"{seed} desks").choice((0, 1)) if plan.desks is None else plan.desks
@@ -152,7 +153,6 @@ class Bank:
         self.store_cable: Cable | None = None
         self.tracker_cable: Cable | None = None
         self._seed = seed
-        self._stack = ExitStack()
         self._async_stack = AsyncExitStack()
         self._wechat_url = ""
         self._post: MailServer | None = None
