@@ -20,12 +20,12 @@ import aiohttp
 import pytest
 
 from tests.journeys.test_complaint import push
+from tests.ports import find_port
 from tests.postgres_server import PASSWORD, PostgresServer
 from tests.running import (
     HOTLINE_AND_LEDGER,
     KEY,
     ROOT,
-    find_port,
     gateway,
     read_ledger,
     run_cli,

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from gateway.contract.receipt import parse_receipt
+from tests.ports import find_port
 from tests.running import (
     HOTLINE_AND_LEDGER,
     KEY,
     Running,
-    find_port,
     gateway,
     read_ledger,
     run_cli,
