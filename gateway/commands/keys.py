@@ -60,6 +60,11 @@ async def _drop(settings: Settings, version: int) -> None:
     in_use = [each for each in await _read_month_keys(settings) if each.version == version and not each.destroyed_ms]
     if in_use:
         raise Refusal(f"version {version} still seals {len(in_use)} keys; run huiyin keys rewrap first")
+    keyring = open_keyring(settings)
+    async with opened_store(settings) as store:
+        # A gateway that has not read the keyring anew may have begun the chain with the old one since.
+        if fault := await store.sign_again(make_signer(keyring)):
+            raise Refusal(f"version {version} stays, as {fault}: see huiyin audit verify")
     drop_key(find_key_file(settings), version)
     print(f"{find_key_file(settings)}: version {version} was taken out. Take it out on every node")
 
